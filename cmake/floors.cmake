@@ -1,0 +1,13 @@
+# haul_floor(NAME LINKS...): one library a floor, from all of its folder's sources.
+function(haul_floor name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/common/${name}/*.c)
+  if(sources)
+    add_library(haul_${name} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(haul_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(haul_${name} ${scope} ${CMAKE_SOURCE_DIR}/common)
+  target_link_libraries(haul_${name} ${scope} ${ARGN})
+endfunction()
