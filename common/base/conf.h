@@ -16,9 +16,9 @@
 
 struct conf_source {
     int argc;
-    char **argv; /* options only: --name value, --name=value, --flag for a bool; argv[0] is skipped */
+    char **argv; /* --name value, --name=value, --flag for a bool; argv[0] is skipped */
     char **environ;
-    const char *const *ignored; /* HAUL_ variables that belong to others; NULL at the end, or NULL */
+    const char *const *ignored; /* others' HAUL_ variables; NULL at the end; may be NULL */
 };
 
 /* PERMANENT "conf.unknown", "conf.file" and what fields_decode_texts gives. Options that are not in

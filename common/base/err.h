@@ -48,7 +48,7 @@ struct err {
 enum outcome err_set(struct err *err, enum outcome outcome, const char *code, const char *file,
                      int line, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
-/* Sets the hint of a record that is set; returns its class, so that it can end a return statement. */
+/* Sets the hint of a record that is set; returns its class, so that it can end a return. */
 enum outcome err_hint(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Records the other side's own code (SQLSTATE, ...). Returns the class. */

@@ -11,7 +11,7 @@
  * What a field becomes in the struct, at `offset`:
  *   FIELD_STRING  const char * (NULL when absent and without default)
  *   FIELD_INT     int64_t      FIELD_BOOL  bool      FIELD_ENUM  int (index into choices)
- *   FIELD_REAL    double       FIELD_TIME  int64_t (microseconds since the epoch, RFC 3339; 0 = absent)
+ *   FIELD_REAL    double       FIELD_TIME  int64_t (RFC 3339; µs since the epoch; 0 = absent)
  *   FIELD_STRINGS struct field_strings      FIELD_OBJECT  the embedded struct of `table`
  *   FIELD_OBJECTS struct field_objects (an array of `table`'s structs)
  *   FIELD_JSON    const struct jval * (any value, undecoded; NULL = absent)
@@ -39,7 +39,7 @@ enum field_type {
 enum field_flag {
     FIELD_REQUIRED = 1 << 0,
     FIELD_SECRET = 1 << 1,  /* never printed; may come as NAME_FILE; sealed in the hub */
-    FIELD_PRESENT = 1 << 2, /* a FIELD_OBJECT that may be absent: its struct begins with bool present */
+    FIELD_PRESENT = 1 << 2, /* an OBJECT that may be absent: its struct begins with a bool */
 };
 
 struct field_table;
@@ -49,8 +49,9 @@ struct field {
     enum field_type type;
     unsigned flags;
     size_t offset;
-    int64_t min, max; /* INT, REAL: value; STRING: bytes; STRINGS, OBJECTS: count; both 0 = no bound */
-    const char *unit; /* "ms", "bytes"; NULL = none */
+    /* INT, REAL: value; STRING: bytes; STRINGS, OBJECTS: count; both 0 = no bound */
+    int64_t min, max;
+    const char *unit;                 /* "ms", "bytes"; NULL = none */
     const char *default_text;         /* as a person would type it; NULL = none */
     const char *const *choices;       /* ENUM: names, NULL at the end */
     const struct field_table *object; /* OBJECT, OBJECTS */

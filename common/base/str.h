@@ -89,6 +89,8 @@ bool slice_is(struct slice a, const char *text);
 
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool utf8_is_valid(const char *bytes, size_t len);
+/* The length (1 to 4) of the well-formed sequence that `bytes` (len > 0) begins with; 0 = none. */
+unsigned utf8_sequence(const char *bytes, size_t len);
 /* Copies `text` into `to` (size bytes, always ended), cut between code points. */
 void text_copy(char *to, size_t size, const char *text);
 /* Levenshtein distance, at most 255; for "did you mean". */
