@@ -23,7 +23,10 @@ struct jval {
     union {
         bool boolean;
         int64_t integer;
-        double real;
+        struct {
+            double real;
+            const char *number; /* its text as it was read; NULL when there was none */
+        };
         struct slice string; /* UTF-8, NUL-terminated behind its length, holds no NUL */
         struct {
             size_t count;
