@@ -9,7 +9,7 @@
 
 char *str_reserve_slow(struct str *str, size_t more)
 {
-    if (str->failed || more > str->max || str->len > str->max - more) {
+    if (str->failed || more > str->max || more > SIZE_MAX / 4 || str->len > str->max - more) {
         str->failed = true;
         return NULL;
     }
@@ -17,12 +17,12 @@ char *str_reserve_slow(struct str *str, size_t more)
     if (str->data != NULL && str->cap >= need)
         return str->data + str->len;
     size_t cap = str->cap > SIZE_MAX / 2 ? need : str->cap * 2;
-    if (cap > str->max + 1)
-        cap = str->max + 1;
     if (cap < CAP_MIN)
         cap = CAP_MIN;
     if (cap < need)
         cap = need;
+    if (cap - 1 > str->max)
+        cap = str->max + 1; /* still enough: need is within the maximum */
     char *data = realloc(str->data, cap);
     if (data == NULL) {
         str->failed = true;
