@@ -10,7 +10,8 @@ mariadb_choose() {
 }
 
 mariadb_create() {
-    as_user "$(run_user mariadb)" mariadb-install-db --no-defaults --datadir="$DIR/mariadb/data" \
+    # A starting server deletes every #sql file of its tmpdir: in /tmp it would be another one's.
+    as_user "$(run_user mariadb)" env TMPDIR="$DIR/mariadb/run" mariadb-install-db --no-defaults --datadir="$DIR/mariadb/data" \
         --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve \
         >>"$DIR/mariadb/log" 2>&1
 }
