@@ -22,6 +22,7 @@
 
 #include "base/fields.h"
 #include "model/batch.h"
+#include "model/drift.h"
 
 enum connector_feature {
     CONNECTOR_SOURCE = 1 << 0,
@@ -141,13 +142,6 @@ struct write_request {
 
 struct write_counts {
     int64_t inserted, updated, unchanged, deleted;
-};
-
-/* How a target must change, decided by model/drift; `column` is the new shape. */
-enum schema_change_kind { SCHEMA_ADD_COLUMN, SCHEMA_WIDEN_COLUMN, SCHEMA_DROP_NOT_NULL };
-struct schema_change {
-    enum schema_change_kind kind;
-    struct column_spec column;
 };
 
 struct create_request {
