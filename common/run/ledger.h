@@ -1,0 +1,131 @@
+/*
+ * ledger: the hub's record of every job: one row a job, one terminal state, fences, cancels.
+ *
+ * Is:      the statements that workers and the command line use. Each is one round trip and atomic.
+ * Is not:  a policy; nor a lease: who may claim is decided by run/lease before.
+ * Owns:    nothing. Texts that are returned live in the caller's arena.
+ * Threads: as its pgsql.
+ *
+ * All fail as pgsql_query does. A worker takes every failure for an outage: it waits.
+ */
+#ifndef HAUL_RUN_LEDGER_H
+#define HAUL_RUN_LEDGER_H
+
+#include "base/arena.h"
+#include "io/pgsql.h"
+#include "model/event.h"
+
+/* What a delivery says of itself when it claims its job. */
+struct ledger_claim {
+    const char *job_id, *workspace_id, *kind, *subject;
+    const char *worker, *owner; /* program; process and thread */
+    int attempt, redrive_count;
+    int max_starts; /* starts without an outcome before it counts as poison */
+    const char *first_topic;
+    int64_t first_partition, first_offset;
+};
+
+enum ledger_verdict {
+    LEDGER_RUN,       /* ours: run it */
+    LEDGER_DONE,      /* terminal already: tell it again */
+    LEDGER_WAIT,      /* a later attempt is planned: not before due_us */
+    LEDGER_CANCELLED, /* a cancel was asked for; the job was ended by this claim */
+    LEDGER_POISON,    /* started max_starts times without an outcome; it is claimed all the same */
+};
+
+struct ledger_claimed {
+    enum ledger_verdict verdict;
+    int64_t fence;
+    int attempt;            /* the ledger's own, if it is ahead of the delivery's */
+    int starts;             /* without an outcome, this one counted */
+    int64_t sequence;       /* number of the first event of this start */
+    int64_t due_us;         /* with LEDGER_WAIT */
+    enum event_state state; /* with LEDGER_DONE */
+    int redrive_count;
+    struct err error;   /* with LEDGER_DONE */
+    const char *result; /* JSON; NULL = none */
+};
+
+/* Needs the job's lease: a row that says "running" is taken for a dead worker's. */
+MUST_USE enum outcome ledger_claim(struct pgsql *db, const struct ledger_claim *claim,
+                                   struct arena *arena, struct ledger_claimed *ret_claimed,
+                                   struct err *err);
+
+/* How a start ended. Compare-and-set on the fence. */
+struct ledger_end {
+    const char *job_id;
+    int64_t fence;
+    int64_t sequence;        /* of the terminal event */
+    enum event_state state;  /* a terminal one */
+    const struct err *error; /* NULL = none */
+    const char *result;      /* JSON object; NULL = none */
+};
+/* False: another start owns the job (fenced), nothing was changed. */
+MUST_USE enum outcome ledger_finish(struct pgsql *db, const struct ledger_end *end, bool *ret_ours,
+                                    struct err *err);
+
+struct ledger_wait {
+    const char *job_id;
+    int64_t fence;
+    int next_attempt;
+    int64_t due_us;          /* 0 = at once: handed back */
+    const struct err *error; /* NULL: handed back without a failure */
+};
+/* The start ended without a terminal state. False as above; true also when a cancel came in. */
+MUST_USE enum outcome ledger_release(struct pgsql *db, const struct ledger_wait *wait,
+                                     bool *ret_ours, struct err *err);
+
+/* Which of the jobs (ids separated by commas) are asked to be cancelled: ids, same form. */
+MUST_USE enum outcome ledger_cancels(struct pgsql *db, const char *job_ids, struct arena *arena,
+                                     const char **ret_job_ids, struct err *err);
+
+/* ---- for the command line ---- */
+
+enum ledger_cancel_verdict {
+    LEDGER_CANCEL_ENDED,   /* it was waiting: it is cancelled now; tell the terminal event */
+    LEDGER_CANCEL_ASKED,   /* it runs, or was never seen: its worker will end it */
+    LEDGER_CANCEL_TOO_LATE /* terminal already */
+};
+struct ledger_cancel {
+    const char *job_id;
+    const char *reason; /* NULL = none */
+    const char *actor;
+};
+/* `ret_row` (may be NULL) is the row as it stands after it; job_id NULL when it was never seen. */
+struct ledger_row;
+MUST_USE enum outcome ledger_cancel(struct pgsql *db, const struct ledger_cancel *cancel,
+                                    struct arena *arena, enum ledger_cancel_verdict *ret_verdict,
+                                    struct ledger_row *ret_row, struct err *err);
+
+struct ledger_row {
+    const char *job_id, *workspace_id, *kind, *subject, *worker;
+    const char *state; /* running, waiting, or a terminal event_state's name */
+    int attempt, starts, redrive_count;
+    int64_t fence, sequence;
+    int64_t created_us, started_us, updated_us, finished_us, due_us; /* 0 = not yet, none */
+    bool cancel_asked;
+    const char *owner;
+    struct err error;   /* error.code "" = none */
+    const char *result; /* JSON; NULL = none */
+    const char *first_topic;
+    int64_t first_partition, first_offset;
+};
+
+/* PERMANENT "ledger.missing" when no job of that id was ever taken. */
+MUST_USE enum outcome ledger_get(struct pgsql *db, const char *job_id, struct arena *arena,
+                                 struct ledger_row *ret_row, struct err *err);
+
+struct ledger_filter {
+    const char *workspace_id, *kind, *state, *worker; /* NULL = any */
+    int64_t since_us;                                 /* updated at or after; 0 = any */
+    int64_t limit;                                    /* 0 = 100 */
+};
+struct ledger_rows {
+    const struct ledger_row *items; /* the last updated first; without results */
+    size_t count;
+};
+MUST_USE enum outcome ledger_list(struct pgsql *db, const struct ledger_filter *filter,
+                                  struct arena *arena, struct ledger_rows *ret_rows,
+                                  struct err *err);
+
+#endif
