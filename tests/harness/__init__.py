@@ -1,0 +1,1 @@
+"""What the tests with real servers stand on: servers, hub, programs under test, waiting."""

@@ -1,0 +1,61 @@
+"""The fixtures. Servers are the session's; databases, topics and processes are each test's own."""
+
+import itertools
+import os
+
+import pytest
+
+from harness.databases import MariadbDatabase, PostgresDatabase
+from harness.servers import Servers
+from harness.topics import Topics
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers_of_session():
+    """TESTS_SERVERS=DIR: servers that tools/test (or you, for speed) have started there; they stay."""
+    folder = os.environ.get("TESTS_SERVERS")
+    if folder:
+        yield Servers(folder)
+        return
+    servers = Servers.temporary()
+    yield servers
+    servers.delete()
+
+
+@pytest.fixture
+def servers(servers_of_session):
+    """Real MariaDB, PostgreSQL, Redis and Kafka, all of them up; harness/servers.py says what they hold."""
+    yield servers_of_session
+    servers_of_session.heal()
+
+
+@pytest.fixture
+def unique():
+    """A short name that no other test of this machine has, fit for databases, topics and keys."""
+    return f"t{os.getpid()}_{next(_numbers)}"
+
+
+@pytest.fixture
+def postgres_database(servers, unique):
+    database = PostgresDatabase(servers, f"app_{unique}")
+    yield database
+    servers.heal()
+    database.drop()
+
+
+@pytest.fixture
+def mariadb_database(servers, unique):
+    database = MariadbDatabase(servers, f"app_{unique}")
+    yield database
+    servers.heal()
+    database.drop()
+
+
+@pytest.fixture
+def topics(servers):
+    """Kafka without a topic of any earlier test; harness/topics.py."""
+    topics = Topics(servers)
+    topics.delete_all()
+    return topics
