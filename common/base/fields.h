@@ -14,7 +14,11 @@
  *   FIELD_REAL    double       FIELD_TIME  int64_t (RFC 3339; µs since the epoch; 0 = absent)
  *   FIELD_STRINGS struct field_strings      FIELD_OBJECT  the embedded struct of `table`
  *   FIELD_OBJECTS struct field_objects (an array of `table`'s structs)
- *   FIELD_JSON    const struct jval * (any value, undecoded; NULL = absent)
+ *   FIELD_JSON    const struct jval * (any value of the decoded tree itself; NULL = absent)
+ *
+ * What is absent and has no default is zero. Texts and lists are copies. An OBJECT without
+ * FIELD_PRESENT that is absent is decoded as {}: its defaults hold, what it requires is missing.
+ * JSON null is a value of its own type: only FIELD_JSON takes it.
  */
 #ifndef HAUL_BASE_FIELDS_H
 #define HAUL_BASE_FIELDS_H
@@ -95,12 +99,15 @@ MUST_USE enum outcome fields_decode_texts(const struct field_table *table, field
 /* The field of a name; NULL when there is none. */
 const struct field *fields_find(const struct field_table *table, const char *name);
 
-/* The known name that is nearest to `name`, NULL when none is near (distance > 3). */
+/* The known name that is nearest to `name`; NULL when none is within a distance of 3 that is less
+ * than the name's own length. */
 const char *fields_nearest(const struct field_table *table, const char *name);
 
-/* JSON Schema (draft 2020-12) of the object, written as one value; a Markdown table of it. */
+/* JSON Schema (draft 2020-12) of the object, written as one value; its members alone, into an
+ * object that is open, so that $schema and $id can stand beside them; a Markdown table of it. */
 struct jwrite;
 void fields_write_schema(const struct field_table *table, struct jwrite *w);
+void fields_write_schema_members(const struct field_table *table, struct jwrite *w);
 void fields_print_markdown(const struct field_table *table, struct str *out);
 
 #define FIELDS_COUNT(array) (sizeof(array) / sizeof((array)[0]))
