@@ -30,7 +30,7 @@ static void add_description(const struct field *field, struct str *out)
         str_addf(out, " (%s)", field->unit);
     /* JSON Schema counts characters; the rule here is bytes. */
     if (field->type == FIELD_STRING && field->max > 1 && field->max != INT64_MAX)
-        str_addf(out, " At most %lld bytes.", (long long)field->max);
+        str_addf(out, "%sAt most %lld bytes.", out->len > 0 ? " " : "", (long long)field->max);
 }
 
 static void write_default(const struct field *field, struct jwrite *w)
@@ -203,7 +203,7 @@ static void print_row(const char *prefix, const struct field *field, struct str 
     str_add_text(out, " | ");
     add_cell_text(out, field->doc == NULL ? "" : field->doc);
     if ((field->flags & FIELD_SECRET) != 0)
-        str_add_text(out, " Secret.");
+        str_addf(out, "%sSecret.", field->doc == NULL ? "" : " ");
     str_add_text(out, " |\n");
 }
 
