@@ -1,0 +1,54 @@
+"""A folder of pytest tests: run, and its JUnit report counted."""
+
+import re
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from testing import ROOT
+from testing.programs import run
+
+NOTHING_COLLECTED = 5
+
+
+def run_pytest(folder, results, words="", env=None, timeout_s=900):
+    with tempfile.TemporaryDirectory(prefix="haul-test-") as scratch:
+        report = Path(scratch) / "report.xml"
+        command = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "--tb=short",
+                   "--continue-on-collection-errors", "-o", "junit_logging=all", f"--junitxml={report}", folder]
+        if words:
+            command += ["-k", words]
+        status, output = run(command, timeout_s, env, ROOT / "tests")
+        if status == NOTHING_COLLECTED:
+            if not words:
+                results.fail(str(folder), f"no test in it\n{output}")
+            return
+        failed = count_report(report, results) if report.exists() else 0
+        if not report.exists() or (status != 0 and not failed):
+            results.fail(str(folder), f"{output}\npytest ended with {status}")
+
+
+def count_report(report, results):
+    failed = 0
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = f"{case.get('classname').rpartition('.')[2]}::{case.get('name')}"
+        problems = case.findall("failure") + case.findall("error")
+        skip = case.find("skipped")
+        if problems:
+            failed += 1
+            results.fail(name, "\n".join(told_by(problem) for problem in [*outputs(case), *problems]))
+        elif skip is not None:
+            results.skip(name, skip.get("message", ""))
+        else:
+            results.ok()
+    return failed
+
+
+def outputs(case):
+    """What the test printed; pytest writes a heading even over nothing."""
+    parts = (*case.findall("system-out"), *case.findall("system-err"))
+    return [part for part in parts if re.sub(r"-+ Captured \w+ -+", "", part.text or "").strip()]
+
+
+def told_by(problem):
+    return (problem.text or problem.get("message") or "").strip()
