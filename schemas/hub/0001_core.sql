@@ -115,6 +115,7 @@ CREATE TABLE haul.quarantine (
     workspace_id text NOT NULL,
     sync_id      text NOT NULL,
     job_id       text NOT NULL,
+    fence        bigint NOT NULL, -- of the run: the greatest one of a chunk counts
     column_name  text,
     code         text NOT NULL,
     native       text,
@@ -125,7 +126,7 @@ CREATE TABLE haul.quarantine (
     PRIMARY KEY (run_id, chunk, row_number)
 );
 CREATE INDEX quarantine_by_sync
-    ON haul.quarantine (workspace_id, sync_id, job_id, chunk, row_number, run_id);
+    ON haul.quarantine (workspace_id, sync_id, job_id, chunk, row_number);
 CREATE INDEX quarantine_by_key ON haul.quarantine (key_id);
 
 CREATE TABLE haul.audit_log (
