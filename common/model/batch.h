@@ -174,6 +174,10 @@ static inline struct slice column_bytes(const struct column *column, size_t row)
 void batch_add_fault(struct batch *batch, struct column *column, enum value_fault fault,
                      struct slice raw);
 
+/* Records a fault of a cell that stands already (row and column of `where`, its text is set here);
+ * false (and failed) without memory. */
+bool batch_note_fault(struct batch *batch, struct batch_fault where, struct slice raw);
+
 /* Closes the row that was filled; BUG-safe: a column that got no value makes it false and the row
  * is undone. */
 bool batch_end_row(struct batch *batch);
@@ -183,7 +187,7 @@ void batch_undo_row(struct batch *batch);
 /* Appends the value of a row of one column to another column of the same type. */
 void column_add_from(struct batch *to_batch, struct column *to, const struct column *from,
                      size_t row);
-/* Appends a whole row; both batches have the same columns. */
+/* Appends a whole row, without its faults; both batches have the same columns. */
 void batch_add_row_from(struct batch *to, const struct batch *from, size_t row);
 
 /* The value as text, as quarantine, preview and key lists show it (canonical forms of model/value;
@@ -207,8 +211,8 @@ struct batch_encoding {
 };
 void batch_encoding_init(struct batch_encoding *encoding);
 void batch_encoding_done(struct batch_encoding *encoding);
-/* Encodes rows first .. first + count - 1 (offsets[0] = 0); `columns` picks column numbers (keys
- * only, say), NULL = all. False without memory. JSON that is none is encoded as its text. */
+/* Encodes every row (row i is bytes offsets[i] .. offsets[i + 1]); `columns` picks column numbers
+ * (keys only, say), NULL = all. False without memory. JSON that is none is encoded as its text. */
 bool batch_encode(const struct batch *batch, const size_t *columns, size_t column_count,
                   struct batch_encoding *encoding);
 
