@@ -1,8 +1,6 @@
 /* hub: see hub.h. */
 #include "sync/hub.h"
 
-#include "sync/connector.h"
-
 #include <inttypes.h>
 
 enum outcome hub_version(const struct hub *hub, int64_t *ret_version, struct err *err)
@@ -30,17 +28,6 @@ enum outcome hub_check_version(const struct hub *hub, struct err *err)
     FAIL(err, OUTCOME_PERMANENT, "hub.not_migrated",
          "the hub's schema is at version %" PRId64 ", this program needs %d", version, HUB_VERSION);
     return err_hint(err, "run: haul migrate");
-}
-
-const struct connector *hub_find_connector(const struct hub *hub, const char *name)
-{
-    if (hub->connectors == NULL)
-        return NULL;
-    for (size_t i = 0; hub->connectors[i] != NULL; i++) {
-        if (strcmp(hub->connectors[i]->name, name) == 0)
-            return hub->connectors[i];
-    }
-    return NULL;
 }
 
 enum outcome hub_audit_add(const struct hub *hub, const struct hub_audit *entry, struct err *err)

@@ -16,13 +16,13 @@
 #include "io/pgsql.h"
 #include "io/seal.h"
 
-struct connector;
+struct connector_registry;
 
 struct hub {
     struct pgsql *db;
-    const struct keyring *keyring;             /* NULL: nothing can be sealed or opened */
-    const struct connector *const *connectors; /* NULL at the end; may be NULL */
-    const char *actor;                         /* for the audit log: "cli root@host" */
+    const struct keyring *keyring;               /* NULL: nothing can be sealed or opened */
+    const struct connector_registry *connectors; /* NULL: connections cannot be loaded */
+    const char *actor;                           /* for the audit log: "cli root@host" */
 };
 
 /* The last migration that this program knows; `haul migrate` brings a hub to it. */
@@ -33,9 +33,6 @@ MUST_USE enum outcome hub_check_version(const struct hub *hub, struct err *err);
 
 /* The version that the hub is at; 0 = never migrated. */
 MUST_USE enum outcome hub_version(const struct hub *hub, int64_t *ret_version, struct err *err);
-
-/* The connector of that name; NULL when there is none. */
-const struct connector *hub_find_connector(const struct hub *hub, const char *name);
 
 /* One line of the audit log. `detail` is JSON without secrets or row data; NULL = none. */
 struct hub_audit {

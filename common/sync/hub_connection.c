@@ -2,8 +2,8 @@
 #include "sync/hub_connection.h"
 
 #include "io/json.h"
-#include "sync/connector.h"
 #include "sync/hub_text.h"
+#include "sync/registry.h"
 
 /* ---- load ---- */
 
@@ -29,7 +29,8 @@ static enum outcome fail_missing(const struct hub *hub, const char *workspace_id
 
 static enum outcome find_connector(struct load *load, const char *name, struct err *err)
 {
-    load->connection.connector = hub_find_connector(load->hub, name);
+    if (load->hub->connectors != NULL)
+        load->connection.connector = registry_find(load->hub->connectors, name);
     if (load->connection.connector != NULL)
         return OUTCOME_OK;
     FAIL(err, OUTCOME_PERMANENT, "connection.connector",
