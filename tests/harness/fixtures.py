@@ -6,6 +6,8 @@ import os
 import pytest
 
 from harness.databases import MariadbDatabase, PostgresDatabase
+from harness.haul import Haul
+from harness.hub import Hub
 from harness.servers import Servers
 from harness.topics import Topics
 
@@ -59,3 +61,42 @@ def topics(servers):
     topics = Topics(servers)
     topics.delete_all()
     return topics
+
+
+@pytest.fixture
+def hub(servers, unique):
+    """A fresh PostgreSQL database for a hub; `haul` migrates it."""
+    hub = Hub(servers, f"hub_{unique}")
+    yield hub
+    servers.heal()
+    hub.drop()
+
+
+@pytest.fixture
+def bare_haul(servers, hub, unique, tmp_path):
+    """Haul before `haul migrate`."""
+    database = next(_numbers) % 15 + 1
+    servers.connect_redis(admin=True, db=database).flushdb()
+    haul = Haul(servers, hub, tmp_path, unique, database)
+    yield haul
+    servers.heal()
+    haul.close()
+
+
+@pytest.fixture
+def haul(bare_haul):
+    """A migrated hub, topics of its own, the command line; workers as the test starts them."""
+    bare_haul.migrate()
+    bare_haul.create_topics()
+    return bare_haul
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the end of its workers' logs."""
+    outcome = yield
+    report = outcome.get_result()
+    haul = getattr(item, "funcargs", {}).get("bare_haul")
+    if report.failed and haul is not None:
+        for label, text in haul.logs().items():
+            report.sections.append((f"Captured stdout of {label}", text[-8000:]))
