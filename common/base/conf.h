@@ -7,7 +7,9 @@
  * Owns:    nothing; texts live in the caller's arena.
  * Threads: call it once, before any thread is started.
  *
- * An unknown HAUL_ variable or option is an error that names the nearest known one.
+ * An unknown HAUL_ variable or option is an error that names the nearest known one. An empty
+ * variable counts as not set. Of an option that is given twice the last holds; batch_rows is
+ * --batch-rows.
  */
 #ifndef HAUL_BASE_CONF_H
 #define HAUL_BASE_CONF_H
@@ -21,10 +23,19 @@ struct conf_source {
     const char *const *ignored; /* others' HAUL_ variables; NULL at the end; may be NULL */
 };
 
-/* PERMANENT "conf.unknown", "conf.file" and what fields_decode_texts gives. Options that are not in
- * the table (and every word without --) are errors. */
+/* PERMANENT "conf.unknown", "conf.option", "conf.file" and what fields_decode_texts gives. Options
+ * that are not in the table (and every word without --) are errors, but for --help, --version and
+ * --check-config, which are passed over: see conf_asks. */
 MUST_USE enum outcome conf_load(const struct field_table *table, const struct conf_source *source,
                                 struct arena *arena, void *ret_struct, struct err *err);
+
+/* True when the command line holds the flag ("help": --help): one for main to act on. */
+bool conf_asks(const struct conf_source *source, const char *flag);
+
+/* The first line of a file that holds a secret, without its end; at most 16 KiB. PERMANENT
+ * "conf.file". */
+MUST_USE enum outcome conf_read_secret(const char *path, struct arena *arena, const char **ret_text,
+                                       struct err *err);
 
 /* What --help shows: a line or two a field: option, variable, type, unit, default, doc. */
 void conf_print_help(const struct field_table *table, struct str *out);

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -22,7 +23,13 @@ struct log_field {
     int64_t integer;
 };
 
-#define LOG_TEXT(name, value) ((struct log_field){(name), (value) == NULL ? "" : (value), 0})
+/* NULL and "" are left out of the line. */
+static inline struct log_field log_text_field(const char *name, const char *text)
+{
+    return (struct log_field){name, text == NULL ? "" : text, 0};
+}
+
+#define LOG_TEXT(name, value) log_text_field((name), (value))
 #define LOG_INT(name, value) ((struct log_field){(name), NULL, (value)})
 
 /* Lines below `level` are dropped; `component` is in every line. Before this: INFO, "haul". */
