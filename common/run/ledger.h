@@ -20,6 +20,8 @@ struct ledger_claim {
     const char *job_id, *workspace_id, *kind, *subject;
     const char *worker, *owner; /* program; process and thread */
     int attempt, redrive_count;
+    int64_t not_before_us; /* the delivery's own; tells an old delivery from the awaited one */
+    int64_t now_us;
     int max_starts; /* starts without an outcome before it counts as poison */
     const char *first_topic;
     int64_t first_partition, first_offset;
@@ -71,9 +73,15 @@ struct ledger_wait {
     int64_t due_us;          /* 0 = at once: handed back */
     const struct err *error; /* NULL: handed back without a failure */
 };
-/* The start ended without a terminal state. False as above; true also when a cancel came in. */
+enum ledger_release_verdict {
+    LEDGER_RELEASED,
+    LEDGER_RELEASE_FENCED,   /* another start owns the job, nothing was changed */
+    LEDGER_RELEASE_CANCELLED /* a cancel was asked for; the job was ended by this call */
+};
+/* The start ended without a terminal state. `ret_claimed` (verdict apart) is the row after it. */
 MUST_USE enum outcome ledger_release(struct pgsql *db, const struct ledger_wait *wait,
-                                     bool *ret_ours, struct err *err);
+                                     struct arena *arena, enum ledger_release_verdict *ret_verdict,
+                                     struct ledger_claimed *ret_claimed, struct err *err);
 
 /* Which of the jobs (ids separated by commas) are asked to be cancelled: ids, same form. */
 MUST_USE enum outcome ledger_cancels(struct pgsql *db, const char *job_ids, struct arena *arena,
@@ -117,11 +125,11 @@ MUST_USE enum outcome ledger_get(struct pgsql *db, const char *job_id, struct ar
 
 struct ledger_filter {
     const char *workspace_id, *kind, *state, *worker; /* NULL = any */
-    int64_t since_us;                                 /* updated at or after; 0 = any */
+    int64_t since_us;                                 /* created at or after; 0 = any */
     int64_t limit;                                    /* 0 = 100 */
 };
 struct ledger_rows {
-    const struct ledger_row *items; /* the last updated first; without results */
+    const struct ledger_row *items; /* the newest first; without results */
     size_t count;
 };
 MUST_USE enum outcome ledger_list(struct pgsql *db, const struct ledger_filter *filter,
