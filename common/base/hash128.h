@@ -74,7 +74,7 @@ static inline char *hash128_format(struct hash128 hash, char to[HASH128_TEXT_SIZ
 static inline bool hash128_parse(const char *text, struct hash128 *ret_hash)
 {
     uint8_t bytes[16];
-    if (strlen(text) != 32 || !hex_parse(text, 32, bytes))
+    if (strlen(text) != 32 || !hex_parse(text, sizeof bytes, bytes))
         return false;
     *ret_hash = hash128_from_bytes(bytes);
     return true;

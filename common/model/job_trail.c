@@ -172,7 +172,7 @@ void job_trace_id(const char *traceparent, char to[33])
     uint8_t id[16];
     to[0] = '\0';
     if (traceparent == NULL || strlen(traceparent) < TRACEPARENT_LEN || traceparent[2] != '-' ||
-        traceparent[35] != '-' || !hex_parse(traceparent + 3, sizeof id * 2, id))
+        traceparent[35] != '-' || !hex_parse(traceparent + 3, sizeof id, id))
         return;
     memcpy(to, traceparent + 3, 32);
     to[32] = '\0';

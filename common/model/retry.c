@@ -9,9 +9,11 @@ const struct retry_tier retry_tiers[RETRY_TIER_COUNT] = {
     {"5s", 5 * S}, {"30s", 30 * S}, {"2m", 120 * S}, {"10m", 600 * S}, {"1h", 3600 * S},
 };
 
-/* The ceiling of the draw: 5 s, 20 s, 80 s, ... up to the last tier's delay. */
+/* The ceiling of the draw: 5 s, 20 s, 80 s, ... up to twice the last tier's delay, so that half of
+ * the late draws fall into it. */
 #define BASE_US (5 * S)
 #define FACTOR 4
+#define CAP_US (7200 * S)
 
 int retry_tier_find(const char *name)
 {
@@ -34,11 +36,10 @@ static int64_t tier_delay_us(size_t tier, int scale_percent)
 
 static int64_t ceiling_us(int attempt)
 {
-    int64_t cap_us = retry_tiers[RETRY_TIER_COUNT - 1].delay_us;
     int64_t us = BASE_US;
-    for (int i = 1; i < attempt && us < cap_us; i++)
+    for (int i = 1; i < attempt && us < CAP_US; i++)
         us *= FACTOR;
-    return us < cap_us ? us : cap_us;
+    return us < CAP_US ? us : CAP_US;
 }
 
 /* Uniform in [0, bound); 32 random bits are enough for a delay. */

@@ -1,0 +1,138 @@
+#include "model/offset_map.h"
+
+#include "check.h"
+
+#define WINDOW 64
+
+static void test_commit_follows_the_lowest(void)
+{
+    uint64_t bits[OFFSET_MAP_WORDS(WINDOW)];
+    struct offset_map map;
+    offset_map_init(&map, bits, WINDOW);
+    for (int64_t offset = 100; offset < 105; offset++)
+        CHECK_INT(offset_map_take(&map, offset), OFFSET_TAKEN);
+    static const struct {
+        int64_t done, committed;
+    } steps[] = {{102, 100}, {101, 100}, {100, 103}, {104, 103}, {103, 105}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        CHECK(offset_map_complete(&map, steps[i].done));
+        CHECK_INT(map.committed, steps[i].committed);
+        CHECK(!offset_map_complete(&map, steps[i].done));
+    }
+    CHECK_INT(map.incomplete, 0);
+}
+
+/* The first record after a restore is not skipped: nothing is committed beyond it. */
+static void test_first_record_counts(void)
+{
+    uint64_t bits[OFFSET_MAP_WORDS(WINDOW)];
+    struct offset_map map;
+    offset_map_init(&map, bits, WINDOW);
+    offset_map_reset(&map, 7);
+    CHECK_INT(map.committed, 7);
+    CHECK_INT(offset_map_take(&map, 7), OFFSET_TAKEN);
+    CHECK_INT(map.committed, 7);
+    CHECK(offset_map_complete(&map, 7));
+    CHECK_INT(map.committed, 8);
+    CHECK_INT(offset_map_take(&map, 7), OFFSET_KNOWN);
+}
+
+static void test_gaps_are_complete(void)
+{
+    uint64_t bits[OFFSET_MAP_WORDS(WINDOW)];
+    struct offset_map map;
+    offset_map_init(&map, bits, WINDOW);
+    offset_map_reset(&map, 0);
+    CHECK_INT(offset_map_take(&map, 5000), OFFSET_TAKEN);
+    CHECK_INT(map.committed, 5000);
+    CHECK_INT(offset_map_take(&map, 5010), OFFSET_TAKEN);
+    CHECK(!offset_map_is_incomplete(&map, 5005));
+    CHECK(!offset_map_complete(&map, 5005));
+    CHECK(offset_map_complete(&map, 5000));
+    CHECK_INT(map.committed, 5010);
+    CHECK(offset_map_complete(&map, 5010));
+    CHECK_INT(map.committed, 5011);
+}
+
+static void test_window_is_bounded(void)
+{
+    uint64_t bits[OFFSET_MAP_WORDS(WINDOW)];
+    struct offset_map map;
+    offset_map_init(&map, bits, WINDOW);
+    for (int64_t offset = 0; offset < WINDOW; offset++)
+        CHECK_INT(offset_map_take(&map, offset), OFFSET_TAKEN);
+    CHECK_INT(offset_map_take(&map, WINDOW), OFFSET_FULL);
+    for (int64_t offset = 1; offset < WINDOW; offset++)
+        CHECK(offset_map_complete(&map, offset));
+    CHECK_INT(offset_map_take(&map, WINDOW), OFFSET_FULL);
+    CHECK_INT(offset_map_span(&map), WINDOW);
+    CHECK(offset_map_complete(&map, 0));
+    CHECK_INT(map.committed, WINDOW);
+    CHECK_INT(offset_map_take(&map, WINDOW), OFFSET_TAKEN);
+}
+
+/* Against a plain array: random takes with gaps, completions in any order. */
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 33;
+}
+
+enum { TAKEN_MAX = 3000, SPACE = 20000 };
+struct model {
+    bool incomplete[SPACE];
+    int64_t lowest, next;
+};
+
+static int64_t model_committed(struct model *model)
+{
+    while (model->lowest < model->next && !model->incomplete[model->lowest])
+        model->lowest++;
+    return model->lowest;
+}
+
+static void run_seed(uint64_t seed)
+{
+    static struct model model;
+    uint64_t bits[OFFSET_MAP_WORDS(256)], random = seed;
+    struct offset_map map;
+    memset(&model, 0, sizeof model);
+    offset_map_init(&map, bits, 256);
+    offset_map_reset(&map, 0);
+    int64_t committed_before = 0;
+    for (int step = 0; step < TAKEN_MAX; step++) {
+        int64_t offset = map.next + (next_random(&random) % 8 == 0 ? 5 : 0);
+        bool is_take = next_random(&random) % 2 == 0 && offset < SPACE;
+        if (is_take && offset_map_take(&map, offset) == OFFSET_TAKEN) {
+            model.incomplete[offset] = true;
+            model.next = offset + 1;
+        } else if (map.next > map.committed) {
+            offset =
+                map.committed + (int64_t)(next_random(&random) % (uint64_t)offset_map_span(&map));
+            if (offset_map_complete(&map, offset) != model.incomplete[offset])
+                CHECK_INT(seed, -1);
+            model.incomplete[offset] = false;
+        }
+        if (model_committed(&model) != map.committed || map.committed < committed_before) {
+            CHECK_INT(map.committed, model_committed(&model));
+            return;
+        }
+        committed_before = map.committed;
+    }
+}
+
+static void test_agrees_with_a_plain_array(void)
+{
+    for (uint64_t seed = 1; seed <= 300; seed++)
+        run_seed(seed);
+}
+
+static CU_TestInfo tests[] = {
+    {"commit follows the lowest", test_commit_follows_the_lowest},
+    {"first record counts", test_first_record_counts},
+    {"gaps are complete", test_gaps_are_complete},
+    {"window is bounded", test_window_is_bounded},
+    {"agrees with a plain array", test_agrees_with_a_plain_array},
+    CU_TEST_INFO_NULL,
+};
+CHECK_MAIN("model/offset_map", tests)
