@@ -71,21 +71,47 @@ static void add_names(const struct field *field, struct str *out)
     str_add_char(out, '\n');
 }
 
-/* "An integer from 1 to 64 (ms), default 5." */
+static void add_range(const struct field *field, struct str *out)
+{
+    long long min = (long long)field->min, max = (long long)field->max;
+    if (!field_is_bounded(field))
+        return;
+    if (max == INT64_MAX)
+        str_addf(out, "at least %lld", min);
+    else if (min == INT64_MIN)
+        str_addf(out, "at most %lld", max);
+    else
+        str_addf(out, "%lld to %lld", min, max);
+}
+
+/* What a person needs to know to type the value; nothing for a plain text or flag. */
+static void add_form(const struct field *field, struct str *out)
+{
+    if (field->type == FIELD_INT || field->type == FIELD_REAL)
+        add_range(field, out);
+    else if (field->type == FIELD_TIME)
+        str_add_text(out, "as 2026-01-31T12:00:00Z");
+    else if (field->type == FIELD_STRINGS)
+        str_add_text(out, "separated by commas");
+    else if (field->type == FIELD_ENUM)
+        for (const char *const *choice = field->choices; *choice != NULL; choice++)
+            str_addf(out, "%s%s", choice == field->choices ? "" : "|", *choice);
+    if (field->unit != NULL)
+        str_addf(out, "%s%s", out->len > 0 ? " " : "in ", field->unit);
+}
+
+/* "[1 to 64 ms, default 5]" */
 static void add_rule(const struct field *field, struct str *out)
 {
-    size_t start = out->len;
-    fields_add_expected(field, out);
-    if (field->type == FIELD_STRINGS)
-        str_add_text(out, ", separated by commas");
-    if (!out->failed)
-        out->data[start] = (char)toupper((unsigned char)out->data[start]);
+    STR_AUTO struct str form = str_with_max(STR_MAX_DEFAULT);
+    add_form(field, &form);
+    str_addf(out, "[%s%s", str_text(&form), form.len > 0 ? ", " : "");
     if ((field->flags & FIELD_REQUIRED) != 0)
-        str_add_text(out, ", required.");
+        str_add_text(out, "required]");
     else if (field->default_text != NULL && *field->default_text != '\0')
-        str_addf(out, ", default %s.", field->default_text);
+        str_addf(out, "default %s]", field->default_text);
     else
-        str_add_text(out, ", not set by default.");
+        str_add_text(out, "optional]");
 }
 
 void conf_print_help(const struct field_table *table, struct str *out)

@@ -43,7 +43,7 @@ static const struct field settings_fields[] = {
      .offset = offsetof(struct settings, level),
      .choices = levels,
      .default_text = "info",
-     .doc = "The least level that is logged."},
+     .doc = "The least level that is logged; debug tells each step, more than one wants to keep."},
     {.name = "ratio",
      .type = FIELD_REAL,
      .offset = offsetof(struct settings, ratio),
@@ -301,12 +301,12 @@ static void test_help(void)
     CHECK(!out.failed);
     static const char *const parts[] = {
         "  --brokers TEXT                      HAUL_BROKERS\n",
-        "      Kafka brokers to begin with, as host:port, separated by commas. A string of 1 to\n",
-        "      100 bytes, required.\n",
+        "      Kafka brokers to begin with, as host:port, separated by commas. [required]\n",
         "  --job-threads N                     HAUL_JOB_THREADS\n",
-        "      Jobs that are done at the same time. An integer from 1 to 64, default 4.\n",
+        "      Jobs that are done at the same time. [1 to 64, default 4]\n",
         "  --hub-password TEXT                 HAUL_HUB_PASSWORD, or its file: ..._FILE\n",
-        "      The least level that is logged. One of debug, info, default info.\n",
+        "      The least level that is logged; debug tells each step, more than one wants to\n",
+        "\n      keep. [debug|info, default info]\n",
     };
     for (size_t i = 0; i < FIELDS_COUNT(parts); i++) {
         if (!CHECK(strstr(str_text(&out), parts[i]) != NULL))
