@@ -1,6 +1,5 @@
 """The project's own scripts: clean shell, help that says what they do, a runner that can't be fooled."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "lib"))
 
-from testing.programs import programs_in, run_tap  # noqa: E402
+from testing.programs import programs_of, run_tap  # noqa: E402
 from testing.pytests import run_pytest  # noqa: E402
 from testing.results import Results  # noqa: E402
 
@@ -110,9 +109,14 @@ def test_a_failing_test_is_shown_with_its_output(tmp_path, capsys):
     assert "FAILED group program sums" in out and "# 3 is not 4" in out
 
 
-def test_only_executables_are_programs(tmp_path):
-    for name, mode in (("base_arena", 0o755), ("notes.txt", 0o644), ("lib.so", 0o755), ("data", 0o644)):
-        (tmp_path / name).touch()
-        os.chmod(tmp_path / name, mode)
-    assert [path.name for path in programs_in(tmp_path)] == ["base_arena"]
-    assert programs_in(tmp_path, "arenas") == []
+def test_programs_follow_from_the_sources(tmp_path):
+    names = {path.name for path in programs_of("unit", tmp_path)}
+    assert "base_arena" in names
+    assert {path.name for path in programs_of("unit", tmp_path, "base_aren")} == {"base_arena"}
+
+
+def test_a_program_that_was_not_built_is_a_failure(tmp_path, capsys):
+    results = Results()
+    results.begin("group")
+    run_tap(tmp_path / "missing", results)
+    assert len(results.failed) == 1 and "was not built" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from testing import ROOT
-from testing.programs import build, programs_in, run, run_tap
+from testing.programs import build, programs_of, run, run_tap
 from testing.pytests import run_pytest
 from testing.results import Results
 
@@ -72,12 +72,14 @@ class Plan:
             self.built[preset] = build(preset, self.results)
         return self.built[preset]
 
-    def programs(self, group, preset, folder, env=None):
-        """All TAP programs of a build folder."""
-        if not self.is_built(preset):
+    def programs(self, group, preset, env=None, floors=("",)):
+        """All TAP programs of a folder of tests/; floors: only those whose names begin so."""
+        programs = [program for program in programs_of(group, ROOT / "build" / preset, self.options.words)
+                    if program.name.startswith(floors)]
+        if not programs or not self.is_built(preset):
             return
         self.results.begin(f"{group} ({preset})")
-        for program in programs_in(ROOT / "build" / preset / folder, self.options.words):
+        for program in programs:
             run_tap(program, self.results, env)
         self.results.end()
 
@@ -96,7 +98,7 @@ class Plan:
 
     def unit(self):
         for preset in ("ci",) if self.options.fast else ("ci", "asan"):
-            self.programs("unit", preset, "unit")
+            self.programs("unit", preset)
 
     def house(self):
         self.scripts("house", "ci")
@@ -107,7 +109,7 @@ class Plan:
     def contract(self):
         env = self.servers.env(self.results)
         preset = "ci" if self.options.fast else "asan"
-        self.programs("contract", preset, "contract", env)
+        self.programs("contract", preset, env)
         self.scripts("contract", preset, env)
 
     def e2e(self):
@@ -115,20 +117,17 @@ class Plan:
 
     def tsan(self):
         """The floors with threads, on the in-memory bus."""
-        if not self.is_built("tsan"):
-            return
-        self.results.begin("unit (tsan)")
-        for program in programs_in(ROOT / "build" / "tsan" / "unit", self.options.words):
-            if program.name.startswith(("run_", "sync_")):
-                run_tap(program, self.results)
-        self.results.end()
+        self.programs("unit", "tsan", floors=("run_", "sync_"))
 
     def fuzz(self):
-        if not self.is_built("fuzz"):
+        sources = sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.c"))
+        names = [source.stem.removeprefix("fuzz_") for source in sources]
+        if not names or not self.is_built("fuzz"):
             return
         self.results.begin("fuzz")
-        for program in programs_in(ROOT / "build" / "fuzz" / "fuzz", self.options.words):
-            self.fuzz_one(program)
+        for name in names:
+            if self.options.words in name:
+                self.fuzz_one(ROOT / "build" / "fuzz" / "fuzz" / name)
         self.results.end()
 
     def fuzz_one(self, program):

@@ -47,6 +47,9 @@ def build(preset, results, targets=()):
 
 def run_tap(program, results, env=None, timeout_s=300):
     """One program that prints TAP. A crash, a wrong plan or no test at all is a failure too."""
+    if not program.exists():
+        results.fail(program.name, f"{program} was not built")
+        return
     status, output = run([program], timeout_s, env)
     notes, plan, seen, failed = [], None, 0, 0
     for line in output.splitlines():
@@ -71,10 +74,13 @@ def run_tap(program, results, env=None, timeout_s=300):
         results.fail(program.name, f"{output}\n{program.name} {ended} after {seen} tests, plan {plan}")
 
 
-def programs_in(folder, words=""):
-    """The executables of a build folder whose names hold the words."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir()
-                  if path.is_file() and os.access(path, os.X_OK) and words in path.name
-                  and "." not in path.name)
+def programs_of(group, build_folder, words=""):
+    """(where they must be) of a group's programs, from the sources: a stale one isn't run, a missing
+    one is noticed. unit/io/test_json.c -> unit/io_json, contract/test_hub.c -> contract/hub."""
+    found = []
+    for source in sorted((ROOT / "tests" / group).rglob("test_*.c")):
+        floor = [source.parent.name] if source.parent.name != group else []
+        name = "_".join([*floor, source.stem.removeprefix("test_")])
+        if words in name:
+            found.append(build_folder / group / name)
+    return found
