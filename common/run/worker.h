@@ -87,7 +87,7 @@ struct worker {
     const struct job_kind *kinds;
     size_t kind_count;
     const struct connector_registry *connectors; /* for job_context.hub; may be NULL */
-    const struct field_table *config;          /* more configuration; NULL = none */
+    const struct field_table *config;            /* more configuration; NULL = none */
     /* All optional. Once a process, and once a job thread; `done` takes NULL. */
     enum outcome (*init)(const struct worker_process *process, void **ret_app, struct err *err);
     void (*done)(void *app);

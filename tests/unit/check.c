@@ -67,7 +67,8 @@ bool check_outcome(enum outcome got, enum outcome want, const struct err *err,
     return verdict(got == want, expression, file, line);
 }
 
-static void test_complete(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failure)
+static void test_complete(const CU_pTest test, const CU_pSuite suite,
+                          const CU_pFailureRecord failure)
 {
     (void)suite;
     printf("%sok %u - %s\n", failure == NULL ? "" : "not ", ++tests_done, test->pName);

@@ -28,8 +28,7 @@ int check_main(const char *suite, CU_TestInfo *tests, int argc, char **argv);
 
 /* Each gives whether it held, so that a test can stop early. */
 #define CHECK(expression) check_true((expression), #expression, __FILE__, __LINE__)
-#define CHECK_INT(got, want)                                                                       \
-    check_int((int64_t)(got), (int64_t)(want), #got, __FILE__, __LINE__)
+#define CHECK_INT(got, want) check_int((int64_t)(got), (int64_t)(want), #got, __FILE__, __LINE__)
 #define CHECK_TEXT(got, want) check_text((got), (want), #got, __FILE__, __LINE__)
 #define CHECK_BYTES(got, got_len, want, want_len)                                                  \
     check_bytes((got), (got_len), (want), (want_len), __FILE__, __LINE__)
