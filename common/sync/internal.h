@@ -1,0 +1,235 @@
+/*
+ * internal: what the files of the pipeline share; nobody outside common/sync includes it.
+ *
+ * A sync is planned (plan.c), its rows move through lanes (flow.c), either into a stage beside the
+ * target that is swapped in (load.c) or merged into the live target (merge.c); rows that vanished
+ * are found by comparison (compare.c, vanish.c); what stands in the target is proved (prove.c).
+ */
+#ifndef HAUL_SYNC_INTERNAL_H
+#define HAUL_SYNC_INTERNAL_H
+
+#include "model/drift.h"
+#include "model/mapping.h"
+#include "model/policy.h"
+#include "sync/flow_queue.h"
+#include "sync/state.h"
+#include "sync/sync.h"
+
+#include <pthread.h>
+
+#define FLOW_BATCH_ROWS 8192
+#define FLOW_BATCH_BYTES (2u << 20)
+#define VERIFY_WHOLE_ROWS 65536 /* tables and deltas up to here are read back wholly */
+#define VERIFY_ONE_IN 64
+
+struct sync_plan {
+    struct stream_ref source_ref, target_ref;
+    struct table_spec source;
+    struct mapping mapping;
+    size_t column_count; /* what is written: the mapping's outputs */
+    const struct column_spec *columns;
+    size_t key_count;
+    size_t *key; /* numbers into columns; none = the table has no key */
+    int cursor;  /* number into columns and inputs alike by name; -1 = none */
+    int cursor_input;
+    int split_input; /* the input that the leading key column is made of; -1 = can't be split */
+    bool target_exists;
+    struct table_spec target;
+    struct drift_report drift;
+    char definition[33], shape[33];
+};
+
+struct sync {
+    const struct sync_env *env;
+    const struct sync_spec *spec;
+    struct arena *arena;
+    struct receipt *receipt;
+    struct session *source, *target;
+    const char *snapshot; /* the source's, for other sessions to join; NULL = each its own */
+    struct sync_plan plan;
+    struct sync_state state;
+    struct checkpoint_ref checkpoint;
+    struct value_policy policy;
+    struct policy_counts policy_counts;
+    int64_t now_us;
+    uint64_t seed;        /* of the sample that is verified */
+    pthread_mutex_t lock; /* receipt, state, bad_rows, arena, quarantine, while lanes run */
+    int64_t bad_rows;
+    int64_t rows_total; /* estimate; -1 = not known */
+};
+
+/* ---- plan.c ---- */
+MUST_USE enum outcome plan_make(struct sync *sync, struct err *err);
+/* The plan by which `table` of the target is read back in the types that were written. */
+MUST_USE enum outcome plan_read_back(struct sync *sync, const struct table_spec *table,
+                                     struct mapping *ret_mapping, struct err *err);
+
+/* ---- sessions (sync.c) ---- */
+MUST_USE enum outcome sync_open_source(const struct sync *sync, struct session **ret_session,
+                                       struct err *err);
+MUST_USE enum outcome sync_open_target(const struct sync *sync, struct session **ret_session,
+                                       struct err *err);
+bool sync_is_cancelled(const struct sync *sync);
+MUST_USE enum outcome sync_check_cancelled(const struct sync *sync, struct err *err);
+void sync_progress(struct sync *sync, const char *phase, const char *bottleneck);
+static inline const struct connector *sync_source(const struct sync *sync)
+{
+    return sync->env->source.connector;
+}
+static inline const struct connector *sync_target(const struct sync *sync)
+{
+    return sync->env->target.connector;
+}
+
+/* ---- flow.c: rows from the source to the target ---- */
+struct parcel {
+    struct batch *batch; /* rows as they are written */
+    struct batch *input; /* rows as they are read; the same batch when nothing is mapped */
+    struct batch_encoding encoding;
+    struct hash128 *row_hashes;
+    struct hash128 hash; /* sum over the batch */
+    struct arena arena;  /* bad rows and cursor text of this parcel */
+    struct bad_row *bad;
+    size_t bad_count;
+    int64_t rows_read, bytes_read;
+    const char *cursor_last;    /* of the last row read; NULL = none */
+    size_t tie_count;           /* how many rows at the end have it; */
+    const struct hash128 *ties; /* their hashes as they were read (append) */
+    size_t chunk;               /* which chunk these rows are of */
+    bool chunk_end;
+};
+
+struct lane;
+struct flow_chunk {
+    size_t number;
+    struct read_filter filters[6];
+    size_t filter_count;
+};
+
+/* What is moved and what is done at each durable point. */
+struct flow {
+    struct sync *sync;
+    const char *phase;
+    struct write_request write;
+    int64_t commit_rows; /* a durable point after so many rows inside a chunk; 0 = at its end */
+    const char *const *order_by;
+    size_t order_count;
+    bool wants_ties;
+    size_t lanes;
+    _Atomic bool stopping; /* a lane has failed: the others end too */
+    /* The next chunk to read; false when there is none. Called under the sync's lock. */
+    bool (*next_chunk)(struct flow *flow, struct flow_chunk *ret_chunk);
+    /* After rows of a parcel were written, in their transaction. NULL = nothing. */
+    enum outcome (*wrote)(struct flow *flow, struct lane *lane, const struct parcel *parcel,
+                          size_t first, size_t count, struct err *err);
+    /* After all rows of a parcel were written. NULL = nothing. */
+    enum outcome (*parcel_written)(struct flow *flow, const struct parcel *parcel, struct err *err);
+    /* At a durable point: changes sync->state for what the lane has written since the last one.
+     * Called under the sync's lock; the commit follows. */
+    enum outcome (*settle)(struct flow *flow, struct lane *lane, const struct parcel *parcel,
+                           struct err *err);
+    void *ctx;
+};
+
+struct lane {
+    struct flow *flow;
+    size_t number;
+    struct session *source, *target;
+    struct writer *writer;
+    struct gate *gate;
+    struct flow_queue queue;
+    struct parcel parcels[FLOW_PARCELS];
+    pthread_t reader_thread, writer_thread;
+    enum outcome reader_outcome, writer_outcome;
+    struct err reader_err, writer_err;
+    struct policy_counts policy_counts;
+    int64_t read_us, transform_us, write_us;
+    struct write_counts counts;
+    size_t parcels_written;
+    /* since the last durable point */
+    struct receipt_chunk open;
+    int64_t bytes_written;
+};
+
+/* Moves all chunks through the flow's lanes; the first error ends them all. */
+MUST_USE enum outcome flow_run(struct flow *flow, struct err *err);
+
+/* ---- parcel.c ---- */
+MUST_USE enum outcome parcel_init(struct parcel *parcel, const struct sync_plan *plan,
+                                  struct err *err);
+void parcel_done(struct parcel *parcel, const struct sync_plan *plan);
+void parcel_clear(struct parcel *parcel);
+/* Maps, gates and hashes what was read into parcel->input. */
+MUST_USE enum outcome parcel_prepare(struct parcel *parcel, struct lane *lane, struct err *err);
+/* {"column": "text form" or null} of a row, in the arena. */
+const char *batch_row_json(const struct batch *batch, const struct column_spec *columns,
+                           size_t column_count, size_t row, struct arena *arena);
+
+/* ---- scan.c: reading one side wholly, hashed ---- */
+struct scan {
+    struct sync *sync;
+    const struct connector *connector;
+    struct session *session;
+    struct stream_ref stream;
+    const struct mapping *mapping; /* to the plan's columns */
+    const size_t *key;
+    size_t key_count;
+    bool gate; /* apply the sync's value policy (the source's side) */
+    const struct read_filter *filters;
+    size_t filter_count;
+    bool keys_only; /* row hash = key hash; other columns are not read */
+};
+/* One batch of rows of the plan's columns with key and row hashes. */
+typedef enum outcome scan_rows(void *ctx, const struct batch *batch, const struct hash128 *keys,
+                               const struct hash128 *rows, struct err *err);
+MUST_USE enum outcome scan_run(const struct scan *scan, scan_rows *rows, void *ctx,
+                               struct err *err);
+
+/* ---- compare.c: two sides row by row, in bounded memory ---- */
+struct compare {
+    struct scan left, right; /* the same key columns on both sides */
+    struct scan left_rows;   /* whole rows of the left side, for what the right side lacks */
+    void *ctx;
+    /* Rows of the right side that the left has not; of the left that are missing or differ on the
+     * right. `rows` are numbers into the batch. NULL = only counted. */
+    enum outcome (*right_only)(void *ctx, const struct batch *batch, const size_t *rows,
+                               size_t count, struct err *err);
+    enum outcome (*left_other)(void *ctx, const struct batch *batch, const size_t *rows,
+                               size_t count, struct err *err);
+};
+struct compare_counts {
+    int64_t left_rows, right_rows, left_only, right_only, different, duplicates;
+    struct hash128 left_hash, right_hash;
+};
+MUST_USE enum outcome compare_run(const struct compare *compare, struct compare_counts *ret_counts,
+                                  struct err *err);
+
+/* ---- the ways of a sync ---- */
+MUST_USE enum outcome load_run(struct sync *sync, struct err *err);  /* load.c */
+MUST_USE enum outcome merge_run(struct sync *sync, struct err *err); /* merge.c */
+/* After a mirror or history merge: rows that are gone from the source (vanish.c). */
+MUST_USE enum outcome vanish_run(struct sync *sync, struct err *err);
+/* Proves a loaded stage against state.chunks (prove.c). */
+MUST_USE enum outcome prove_stage(struct sync *sync, const struct stream_ref *stage,
+                                  struct err *err);
+/* The columns of the target with those that haul adds for the mode (columns.c). */
+struct target_columns {
+    const struct column_spec *columns;
+    size_t column_count;
+    const size_t *key; /* of the table */
+    size_t key_count;
+};
+MUST_USE enum outcome target_columns(const struct sync *sync, struct target_columns *ret_columns,
+                                     struct err *err);
+bool sync_is_soft(const struct sync *sync); /* mirror that marks what vanished */
+
+/* The cursor that the next run begins at (cursor.c): never beyond what may be committed late. */
+const char *cursor_after(const struct sync *sync, const struct cursor_high *high);
+MUST_USE enum outcome cursor_minus(const struct value_spec *spec, const char *value,
+                                   int64_t lookback, struct arena *arena, const char **ret_value,
+                                   struct err *err);
+/* Negative, 0 or positive as text forms of a type order; for the types a cursor may have. */
+int cursor_compare(const struct value_spec *spec, const char *a, const char *b);
+bool cursor_type_is_ordered(enum value_type type);
+
+#endif
