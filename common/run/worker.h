@@ -39,6 +39,7 @@ struct job_context {
     int64_t deadline_us; /* 0 = none */
     /* Set by another thread: stop soon and return CANCELLED. */
     const volatile bool *cancelled;
+    const struct jval *data; /* the payload as it came, with the fields that every job has */
     struct arena *arena;     /* the job's; gone when run returns */
     const struct hub *hub;   /* this thread's connection to the hub, the keyring, the connectors */
     const char *traceparent; /* to hand on */

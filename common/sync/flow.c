@@ -29,8 +29,8 @@ static enum outcome read_parcel(struct lane *lane, struct reader *reader, struct
     return OUTCOME_OK;
 }
 
-static enum outcome read_rows(struct lane *lane, const struct flow_chunk *chunk,
-                              struct reader *reader, struct err *err)
+static enum outcome read_rows(struct lane *lane, struct flow_chunk *chunk, struct reader *reader,
+                              struct err *err)
 {
     int64_t since_commit = 0;
     for (bool end = false; !end;) {
@@ -47,14 +47,16 @@ static enum outcome read_rows(struct lane *lane, const struct flow_chunk *chunk,
         since_commit += parcel->rows_read;
         parcel->chunk_end =
             end || (lane->flow->commit_rows > 0 && since_commit >= lane->flow->commit_rows);
-        if (parcel->chunk_end)
+        if (parcel->chunk_end) {
             since_commit = 0;
+            chunk->number += !end;
+        }
         flow_queue_put_full(&lane->queue, parcel);
     }
     return OUTCOME_OK;
 }
 
-static enum outcome read_chunk(struct lane *lane, const struct flow_chunk *chunk, struct err *err)
+static enum outcome read_chunk(struct lane *lane, struct flow_chunk *chunk, struct err *err)
 {
     const struct sync *sync = lane->flow->sync;
     struct read_request request = {
@@ -110,7 +112,7 @@ static enum outcome too_many_bad(const struct sync *sync, const struct bad_row *
 }
 
 /* Keeps bad rows in the quarantine; under the sync's lock, since lanes share its connection. */
-static enum outcome keep_bad(struct lane *lane, const struct bad_row *bad, size_t count,
+static enum outcome keep_bad(struct lane *lane, struct bad_row *bad, size_t count, size_t chunk,
                              struct err *err)
 {
     struct sync *sync = lane->flow->sync;
@@ -119,8 +121,11 @@ static enum outcome keep_bad(struct lane *lane, const struct bad_row *bad, size_
     if (count == 0)
         return OUTCOME_OK;
     pthread_mutex_lock(&sync->lock);
+    for (size_t i = 0; i < count; i++) {
+        bad[i].chunk = (int64_t)chunk;
+        bad[i].number = ++lane->open.rows_rejected;
+    }
     sync->bad_rows += (int64_t)count;
-    lane->open.rows_rejected += (int64_t)count;
     if (env->quarantine != NULL)
         outcome = env->quarantine(env->ctx, bad, count, err);
     if (outcome == OUTCOME_OK && sync->bad_rows > sync->spec->max_bad_rows)
@@ -147,7 +152,7 @@ static enum outcome reject_row(struct lane *lane, struct parcel *parcel, size_t 
     TRY_ALLOC(bad.row_json, err);
     err_clear(err);
     parcel->hash = hash128_sub(parcel->hash, parcel->row_hashes[row]);
-    return keep_bad(lane, &bad, 1, err);
+    return keep_bad(lane, &bad, 1, parcel->chunk, err);
 }
 
 /* Writes rows; when the target refuses the data of one, narrows it down by halves (an outage is
@@ -218,7 +223,7 @@ static enum outcome write_parcel(struct lane *lane, struct parcel *parcel, struc
 {
     struct flow *flow = lane->flow;
     int64_t from_us = clock_monotonic_us();
-    TRY(keep_bad(lane, parcel->bad, parcel->bad_count, err));
+    TRY(keep_bad(lane, parcel->bad, parcel->bad_count, parcel->chunk, err));
     TRY(write_rows(lane, parcel, 0, parcel->batch->row_count, err));
     lane->open.rows_read += parcel->rows_read;
     lane->open.source_hash = hash128_add(lane->open.source_hash, parcel->hash);

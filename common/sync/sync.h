@@ -24,6 +24,8 @@ struct bad_row {
     const char *message;
     const char *row_json; /* target column -> text form or null */
     struct hash128 hash;  /* of the row: a repeat of the same row is recognisable */
+    int64_t chunk;        /* the same number in every attempt */
+    int64_t number;       /* of the bad row within its chunk, from 1 */
 };
 
 struct sync_progress {

@@ -134,13 +134,6 @@ static const struct field_table values_table = {
 
 #define SPEC(member) .offset = offsetof(struct sync_spec, member)
 static const struct field spec_fields[] = {
-    {.name = "workspace_id",
-     .type = FIELD_STRING,
-     .flags = FIELD_REQUIRED,
-     .min = 1,
-     .max = 128,
-     SPEC(workspace_id),
-     .doc = "The workspace that the sync and its connections belong to."},
     {.name = "sync_id",
      .type = FIELD_STRING,
      .flags = FIELD_REQUIRED,

@@ -1,5 +1,6 @@
 /*
- * sync_spec: what a sync is asked to do: the payload of a `sql_sync` job.
+ * sync_spec: what a sync is asked to do: the payload of a `sql_sync` job, beside the fields that
+ * every job has (model/job.h).
  *
  * Is:      the struct, the field table that it is decoded and documented by, and the rules between
  *          its fields.
@@ -40,7 +41,6 @@ struct sync_values {
 };
 
 struct sync_spec {
-    const char *workspace_id;
     const char *sync_id;
     struct sync_stream source, target;
     int mode;                 /* enum sync_mode */
