@@ -1,0 +1,58 @@
+/*
+ * kafka_private: what the kafka_*.c files share. The only header that shows librdkafka, included by
+ * these files alone.
+ */
+#ifndef HAUL_IO_KAFKA_PRIVATE_H
+#define HAUL_IO_KAFKA_PRIVATE_H
+
+#include "io/kafka.h"
+
+#include <librdkafka/rdkafka.h>
+
+/* What the library told about the connection since it was last asked: the opaque of every handle
+ * is a struct that begins with it. */
+struct kafka_news {
+    bool is_set;
+    struct err err;
+};
+
+/* A configuration with everything that all handles share; `news` becomes the handle's opaque. */
+MUST_USE enum outcome kafka_settings_new(const struct kafka_conf *conf, struct kafka_news *news,
+                                         rd_kafka_conf_t **ret_settings, struct err *err);
+MUST_USE enum outcome kafka_settings_text(rd_kafka_conf_t *settings, const char *name,
+                                          const char *value, struct err *err);
+MUST_USE enum outcome kafka_settings_int(rd_kafka_conf_t *settings, const char *name, int64_t value,
+                                         struct err *err);
+
+/* A handle of the settings, which it takes in any case. */
+MUST_USE enum outcome kafka_handle_new(rd_kafka_type_t type, rd_kafka_conf_t *settings,
+                                       rd_kafka_t **ret_handle, struct err *err);
+
+/* Fills the record from a code of the library; `what` says what failed, lower case. */
+enum outcome kafka_fail(struct err *err, rd_kafka_resp_err_t code, const char *what);
+/* The same, with the news in its place when they tell more (a login that failed). */
+enum outcome kafka_fail_with_news(struct err *err, rd_kafka_resp_err_t code, const char *what,
+                                  struct kafka_news *news);
+/* The same for an error object, which it frees. */
+enum outcome kafka_fail_error(struct err *err, rd_kafka_error_t *error, const char *what);
+
+/* A list of the library's own; NULL when memory is out. */
+rd_kafka_topic_partition_list_t *kafka_list_new(const struct kafka_partition *partitions,
+                                                size_t count);
+static inline void kafka_list_free_at(rd_kafka_topic_partition_list_t **list)
+{
+    if (*list != NULL)
+        rd_kafka_topic_partition_list_destroy(*list);
+}
+#define KAFKA_LIST_AUTO __attribute__((cleanup(kafka_list_free_at)))
+
+/* Partitions of the list, all of it in the arena; NULL when that is full. */
+struct kafka_partition *kafka_list_copy(const rd_kafka_topic_partition_list_t *list,
+                                        struct arena *arena);
+
+static inline int64_t kafka_or(int64_t value, int64_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+#endif
