@@ -89,7 +89,26 @@ static enum outcome request_await(struct kafka_admin *admin, struct request *req
 
 /* ---- topics ---- */
 
-/* The mock cluster has no CreateTopics, but makes a topic that metadata are asked of. */
+/* False on a cluster that names no broker as its controller: the mock one has no admin API, and a
+ * request to it would wait for a controller until its time is out. */
+static enum outcome find_controller(struct kafka_admin *admin, int64_t timeout_ms, bool *ret_found,
+                                    struct err *err)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(admin->handle, 0, NULL, &metadata, (int)timeout_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fail(admin, code, "look for the controller", err);
+    int32_t controller = rd_kafka_controllerid(admin->handle, (int)timeout_ms);
+    bool is_found = false;
+    for (int i = 0; i < metadata->broker_cnt; i++)
+        is_found |= metadata->brokers[i].id == controller;
+    rd_kafka_metadata_destroy(metadata);
+    *ret_found = is_found;
+    return OUTCOME_OK;
+}
+
+/* A topic that is not there is made by asking for its metadata, where the cluster does so. */
 static enum outcome create_by_metadata(struct kafka_admin *admin, const char *name,
                                        int64_t timeout_ms, struct err *err)
 {
@@ -152,20 +171,12 @@ static enum outcome create_topic(struct kafka_admin *admin, const struct kafka_t
 {
     REQUEST_AUTO struct request request = {0};
     rd_kafka_NewTopic_t *topic = NULL;
-    struct err why = {0};
     TRY(request_init(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms, &request, err));
     TRY(make_new_topic(spec, &topic, err));
     rd_kafka_CreateTopics(admin->handle, &topic, 1, request.options, request.queue);
-    enum outcome outcome = request_await(admin, &request, timeout_ms, spec->name, &why);
+    enum outcome outcome = request_await(admin, &request, timeout_ms, spec->name, err);
     rd_kafka_NewTopic_destroy(topic);
-    if (request.answer != NULL &&
-        rd_kafka_event_error(request.answer) == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
-        return create_by_metadata(admin, spec->name, timeout_ms, err);
-    if (outcome != OUTCOME_OK) {
-        if (err != NULL)
-            *err = why;
-        return outcome;
-    }
+    TRY(outcome);
     size_t count = 0;
     const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(
         rd_kafka_event_CreateTopics_result(request.answer), &count);
@@ -181,8 +192,13 @@ enum outcome kafka_admin_create_topics(struct kafka_admin *admin,
                                        const struct kafka_topic_spec *specs, size_t count,
                                        int64_t timeout_ms, struct err *err)
 {
+    bool has_controller = false;
+    TRY(find_controller(admin, timeout_ms, &has_controller, err));
     for (size_t i = 0; i < count; i++)
-        TRY(create_topic(admin, &specs[i], timeout_ms, err));
+        if (has_controller)
+            TRY(create_topic(admin, &specs[i], timeout_ms, err));
+        else
+            TRY(create_by_metadata(admin, specs[i].name, timeout_ms, err));
     return OUTCOME_OK;
 }
 
@@ -211,6 +227,11 @@ static enum outcome delete_topic(struct kafka_admin *admin, const char *name, in
 enum outcome kafka_admin_delete_topics(struct kafka_admin *admin, const char *const *names,
                                        size_t count, int64_t timeout_ms, struct err *err)
 {
+    bool has_controller = false;
+    TRY(find_controller(admin, timeout_ms, &has_controller, err));
+    if (!has_controller)
+        return FAIL(err, OUTCOME_PERMANENT, "kafka.unsupported",
+                    "this cluster has no controller: topics cannot be deleted");
     for (size_t i = 0; i < count; i++)
         TRY(delete_topic(admin, names[i], timeout_ms, err));
     return OUTCOME_OK;
