@@ -117,12 +117,15 @@ int table_spec_find(const struct table_spec *table, const char *name);
 bool decimal_canonical(const char *text, size_t len, char *to, size_t *ret_len);
 /* Digits before and behind the point of a canonical decimal. */
 void decimal_digits(const char *text, size_t len, int *ret_integer, int *ret_fraction);
+/* Rounds a canonical finite decimal half away from zero to `scale` digits behind the point (before
+ * it when negative); the result is canonical and no longer than VALUE_DECIMAL_MAX. */
+size_t decimal_round(const char *text, size_t len, int scale, char *to);
 
 /* Days since 1970-01-01 of a proleptic Gregorian date, and back. */
 int64_t date_from_civil(int64_t year, unsigned month, unsigned day);
 void date_to_civil(int64_t days, int64_t *ret_year, unsigned *ret_month, unsigned *ret_day);
 
-/* "2026-11-21" (years -9999..294276, sign before 0); false when it is no real date. */
+/* "2026-11-21" (years -9999..5874897, sign before 0); false when it is no real date. */
 bool date_parse(const char *text, size_t len, int32_t *ret_days);
 size_t date_format(int32_t days, char to[32]);
 /* "[-]HH:MM:SS[.ffffff]", hours up to 9999. */

@@ -168,3 +168,51 @@ void decimal_digits(const char *text, size_t len, int *ret_integer, int *ret_fra
     *ret_integer = (int)whole;
     *ret_fraction = point == NULL ? 0 : (int)(len - (size_t)(point - text) - 1);
 }
+
+/* Adds one to the number whose last digit stands before `end`; its first digit is a zero. */
+static void increment(char *end)
+{
+    for (char *at = end - 1;; at--) {
+        if (*at == '.')
+            continue;
+        if (*at != '9') {
+            ++*at;
+            return;
+        }
+        *at = '0';
+    }
+}
+
+size_t decimal_round(const char *text, size_t len, int scale, char *to)
+{
+    char digits[VALUE_DECIMAL_MAX + 1];
+    size_t sign = text[0] == '-', canonical_len;
+    const char *point = memchr(text, '.', len);
+    size_t whole = point == NULL ? len : (size_t)(point - text);
+    int64_t cut = (int64_t)whole + scale + (scale > 0); /* the first byte that goes */
+    if (cut >= (int64_t)len) {
+        memcpy(to, text, len);
+        return len;
+    }
+    if (cut < (int64_t)sign) {
+        to[0] = '0';
+        return 1;
+    }
+    /* A zero in front takes the carry; decimal_canonical takes it off again. */
+    digits[0] = '-';
+    digits[sign] = '0';
+    memcpy(digits + sign + 1, text + sign, len - sign);
+    char *end = digits + cut + 1;
+    char *next = *end == '.' ? end + 1 : end;
+    bool up = *next >= '5';
+    size_t kept = (size_t)(end - digits);
+    if (kept < whole + 1) {
+        memset(end, '0', whole + 1 - kept);
+        kept = whole + 1;
+    }
+    if (up)
+        increment(end);
+    if (!decimal_canonical(digits, kept, to, &canonical_len))
+        return 0; /* never: it is no longer than what it was made of */
+    return canonical_len;
+}

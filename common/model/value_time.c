@@ -14,7 +14,8 @@
 #define CYCLE_DAYS 146097
 #define EPOCH_SHIFT_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
 #define YEAR_MIN (-9999)
-#define YEAR_MAX 294276
+#define YEAR_MAX                                                                                   \
+    5874897 /* the last whole one of 32-bit days; timestamps end sooner by themselves */
 
 int64_t date_from_civil(int64_t year, unsigned month, unsigned day)
 {
@@ -96,7 +97,7 @@ static bool read_date(struct reader *in, int32_t *ret_days)
 {
     bool negative = read_char(in, '-');
     unsigned digits, month, day;
-    if (!read_digits(in, 4, 6, &digits) || !read_char(in, '-') || !read_pair(in, &month) ||
+    if (!read_digits(in, 4, 7, &digits) || !read_char(in, '-') || !read_pair(in, &month) ||
         !read_char(in, '-') || !read_pair(in, &day))
         return false;
     int64_t year = negative ? -(int64_t)digits : (int64_t)digits;

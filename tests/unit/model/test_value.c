@@ -140,6 +140,28 @@ static void decimal_digit_counts(void)
     }
 }
 
+static void decimals_are_rounded(void)
+{
+    static const struct {
+        const char *in;
+        int scale;
+        const char *out;
+    } cases[] = {
+        {"1.25", 1, "1.3"},      {"-1.25", 1, "-1.3"}, {"1.24", 1, "1.2"},   {"1.25", 2, "1.25"},
+        {"1.25", 5, "1.25"},     {"9.99", 1, "10"},    {"-99.5", 0, "-100"}, {"0.5", 0, "1"},
+        {"0.49", 0, "0"},        {"-0.4", 0, "0"},     {"1234", -2, "1200"}, {"1250", -2, "1300"},
+        {"-9950", -2, "-10000"}, {"50", -2, "100"},    {"49", -2, "0"},      {"5", -2, "0"},
+        {"99", -3, "0"},         {"1.5", -1, "0"},     {"7.5", -1, "10"},    {"0.004", 2, "0"},
+        {"0.005", 2, "0.01"},    {"0", 2, "0"},        {"0", -2, "0"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char out[VALUE_DECIMAL_MAX + 1];
+        out[decimal_round(cases[i].in, strlen(cases[i].in), cases[i].scale, out)] = '\0';
+        if (!CHECK_TEXT(out, cases[i].out))
+            printf("# %s to %d\n", cases[i].in, cases[i].scale);
+    }
+}
+
 /* Every day of 12,000 years: the successor of each is the next number, and back. */
 static void civil_days(void)
 {
@@ -222,7 +244,9 @@ static void dates(void)
         {"2000-1-1", NULL},
         {"2000-01-01x", NULL},
         {"2000-01-0", NULL},
-        {"294277-01-01", NULL},
+        {"5874897-12-31", "5874897-12-31"},
+        {"5874898-01-01", NULL},
+        {"12345678-01-01", NULL},
         {"-10000-01-01", NULL},
         {"", NULL},
         {"Infinity", NULL},
@@ -326,6 +350,7 @@ static CU_TestInfo tests[] = {
     {"decimals", decimals},
     {"decimals at the bound", decimals_at_the_bound},
     {"decimal digit counts", decimal_digit_counts},
+    {"decimals are rounded", decimals_are_rounded},
     {"civil days", civil_days},
     {"dates", dates},
     {"times", times},
