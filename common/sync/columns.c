@@ -27,6 +27,16 @@ bool sync_is_soft(const struct sync *sync)
     return sync->spec->mode == SYNC_MIRROR && sync->spec->delete_mode == SYNC_DELETE_SOFT;
 }
 
+bool target_live_filter(const struct sync *sync, struct read_filter *ret_filter)
+{
+    *ret_filter = (struct read_filter){0};
+    if (sync_is_soft(sync))
+        *ret_filter = (struct read_filter){HAUL_COLUMN_DELETED_AT, READ_IS_NULL, NULL, false};
+    else if (sync->spec->mode == SYNC_SNAPSHOT_HISTORY)
+        *ret_filter = (struct read_filter){HAUL_COLUMN_IS_CURRENT, READ_IS_TRUE, NULL, false};
+    return ret_filter->column != NULL;
+}
+
 enum outcome target_columns(const struct sync *sync, struct target_columns *ret_columns,
                             struct err *err)
 {

@@ -120,6 +120,8 @@ static enum outcome compare_all(struct comparing *c, struct err *err)
     TRY(scan_run(&c->compare->left, sum_side, c->left, err));
     TRY(scan_run(&c->compare->right, sum_side, c->right, err));
     sum_up(c);
+    if (c->compare->left.key_count == 0)
+        return OUTCOME_OK; /* rows without a key cannot be named */
     int64_t capacity = map_capacity(c);
     unsigned from = 0;
     while (from < KEYSET_BUCKETS) {

@@ -65,6 +65,11 @@ MUST_USE enum outcome plan_read_back(struct sync *sync, const struct table_spec 
                                      struct mapping *ret_mapping, struct err *err);
 
 /* ---- sessions (sync.c) ---- */
+void sync_init(struct sync *sync, const struct sync_env *env, const struct sync_spec *spec,
+               struct arena *arena, struct receipt *receipt);
+void sync_done(struct sync *sync);
+MUST_USE enum outcome sync_open_both(struct sync *sync, struct err *err);
+MUST_USE enum outcome sync_take_checkpoint(struct sync *sync, struct err *err);
 MUST_USE enum outcome sync_open_source(const struct sync *sync, struct session **ret_session,
                                        struct err *err);
 MUST_USE enum outcome sync_open_target(const struct sync *sync, struct session **ret_session,
@@ -204,6 +209,28 @@ struct compare_counts {
 MUST_USE enum outcome compare_run(const struct compare *compare, struct compare_counts *ret_counts,
                                   struct err *err);
 
+/* ---- mend.c: rows that a comparison found go into the target, or out of it ---- */
+struct mend_request {
+    const struct column_spec *columns;
+    size_t column_count;
+    const size_t *key; /* as many as the plan's key has */
+    enum write_how how;
+};
+struct mend {
+    struct sync *sync;
+    struct write_request write;
+    struct writer *writer;
+    struct batch *rows;
+    int64_t row_count;
+    struct write_counts counts;
+};
+MUST_USE enum outcome mend_begin(struct mend *mend, struct sync *sync,
+                                 const struct mend_request *request, struct err *err);
+MUST_USE enum outcome mend_add(struct mend *mend, const struct batch *batch, const size_t *rows,
+                               size_t count, struct err *err);
+MUST_USE enum outcome mend_commit(struct mend *mend, struct err *err);
+void mend_end(struct mend *mend); /* undoes what is not committed; takes a zeroed one */
+
 /* ---- the ways of a sync ---- */
 MUST_USE enum outcome load_run(struct sync *sync, struct err *err);  /* load.c */
 MUST_USE enum outcome merge_run(struct sync *sync, struct err *err); /* merge.c */
@@ -222,6 +249,8 @@ struct target_columns {
 MUST_USE enum outcome target_columns(const struct sync *sync, struct target_columns *ret_columns,
                                      struct err *err);
 bool sync_is_soft(const struct sync *sync); /* mirror that marks what vanished */
+/* The filter by which only rows that stand are read from the target: false when all of them do. */
+bool target_live_filter(const struct sync *sync, struct read_filter *ret_filter);
 
 /* The cursor that the next run begins at (cursor.c): never beyond what may be committed late. */
 const char *cursor_after(const struct sync *sync, const struct cursor_high *high);

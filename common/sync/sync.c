@@ -70,7 +70,7 @@ enum outcome sync_open_target(const struct sync *sync, struct session **ret_sess
     return open_side(sync, &sync->env->target, false, ret_session, err);
 }
 
-static enum outcome open_both(struct sync *sync, struct err *err)
+enum outcome sync_open_both(struct sync *sync, struct err *err)
 {
     const struct connector *source = sync_source(sync);
     struct check_report report;
@@ -107,7 +107,7 @@ static void take_policy(struct sync *sync)
 }
 
 /* The checkpoint of another definition is no checkpoint of this one. */
-static enum outcome take_checkpoint(struct sync *sync, struct err *err)
+enum outcome sync_take_checkpoint(struct sync *sync, struct err *err)
 {
     const char *text;
     TRY(sync_target(sync)->checkpoint_take(sync->target, &sync->checkpoint, sync->arena, &text,
@@ -153,38 +153,50 @@ static enum outcome move(struct sync *sync, struct err *err)
 static enum outcome run(struct sync *sync, struct err *err)
 {
     TRY(sync_spec_check(sync->spec, err));
-    take_policy(sync);
-    TRY(open_both(sync, err));
+    TRY(sync_open_both(sync, err));
     TRY(plan_make(sync, err));
-    TRY(take_checkpoint(sync, err));
+    TRY(sync_take_checkpoint(sync, err));
     sync->rows_total = sync->plan.source.rows_estimate;
     TRY(move(sync, err));
     sync->receipt->checkpoint_after = sync->state.cursor;
     return OUTCOME_OK;
 }
 
+void sync_init(struct sync *sync, const struct sync_env *env, const struct sync_spec *spec,
+               struct arena *arena, struct receipt *receipt)
+{
+    *sync = (struct sync){.env = env,
+                          .spec = spec,
+                          .arena = arena,
+                          .receipt = receipt,
+                          .checkpoint = {spec->target.schema, spec->sync_id, env->fence},
+                          .now_us = clock_wall_us(),
+                          .rows_total = -1};
+    pthread_mutex_init(&sync->lock, NULL);
+    sync->seed = hash128_bytes(&env->fence, sizeof env->fence).lo;
+    take_policy(sync);
+    receipt_init(receipt, arena);
+    receipt->mode = sync_mode_name(spec->mode);
+    receipt->verify_asked = sync_verify_name(spec->verify);
+    receipt->fence = env->fence;
+    receipt->started_us = sync->now_us;
+}
+
+void sync_done(struct sync *sync)
+{
+    sync_source(sync)->close(sync->source);
+    sync_target(sync)->close(sync->target);
+    pthread_mutex_destroy(&sync->lock);
+    sync->receipt->finished_us = clock_wall_us();
+    sync->receipt->bytes_read = sync->receipt->bytes_written;
+}
+
 enum outcome sync_run(const struct sync_env *env, const struct sync_spec *spec, struct arena *arena,
                       struct receipt *ret_receipt, struct err *err)
 {
-    struct sync sync = {.env = env,
-                        .spec = spec,
-                        .arena = arena,
-                        .receipt = ret_receipt,
-                        .checkpoint = {spec->target.schema, spec->sync_id, env->fence},
-                        .now_us = clock_wall_us(),
-                        .rows_total = -1};
-    receipt_init(ret_receipt, arena);
-    pthread_mutex_init(&sync.lock, NULL);
-    sync.seed = hash128_bytes(&env->fence, sizeof env->fence).lo;
-    ret_receipt->mode = sync_mode_name(spec->mode);
-    ret_receipt->verify_asked = sync_verify_name(spec->verify);
-    ret_receipt->fence = env->fence;
-    ret_receipt->started_us = sync.now_us;
+    struct sync sync;
+    sync_init(&sync, env, spec, arena, ret_receipt);
     enum outcome outcome = run(&sync, err);
-    sync_source(&sync)->close(sync.source);
-    sync_target(&sync)->close(sync.target);
-    pthread_mutex_destroy(&sync.lock);
-    ret_receipt->finished_us = clock_wall_us();
-    ret_receipt->bytes_read = ret_receipt->bytes_written;
+    sync_done(&sync);
     return outcome;
 }

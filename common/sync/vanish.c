@@ -8,23 +8,14 @@
  */
 #include "sync/internal.h"
 
-#include "io/hash.h"
-
-#include <string.h>
-
 struct vanish {
     struct sync *sync;
     struct mapping source_keys, target_keys; /* the key columns alone */
-    struct mapping target_rows;
     struct column_spec *key_columns;
     size_t *key;
     struct session *reading; /* a second session of the target: the first one writes */
-    struct writer *writer;
-    struct batch *rows;
-    int64_t limit, deleted, merged;
-    struct write_counts counts;
-    struct hash128 merged_hash;
-    enum write_how how;
+    struct mend mend;
+    int64_t limit;
 };
 
 static enum outcome too_many(const struct vanish *vanish, struct err *err)
@@ -75,77 +66,22 @@ static enum outcome compile_keys(struct vanish *vanish, struct err *err)
 
 /* ---- what is found ---- */
 
-static enum outcome flush(struct vanish *vanish, const struct column_spec *columns, size_t count,
-                          enum write_how how, struct err *err)
-{
-    const struct connector *target = sync_target(vanish->sync);
-    struct sync *sync = vanish->sync;
-    if (vanish->rows->row_count == 0)
-        return OUTCOME_OK;
-    struct write_request request = {.table = sync->plan.target_ref,
-                                    .columns = columns,
-                                    .column_count = count,
-                                    .key = how == WRITE_DELETE ? vanish->key : sync->plan.key,
-                                    .key_count = sync->plan.key_count,
-                                    .how = how,
-                                    .soft_delete = sync_is_soft(sync),
-                                    .history = sync->spec->mode == SYNC_SNAPSHOT_HISTORY,
-                                    .now_us = sync->now_us,
-                                    .checkpoint = sync->checkpoint};
-    if (vanish->writer == NULL)
-        TRY(target->write_begin(sync->target, &request, &vanish->writer, err));
-    enum outcome outcome = target->write_batch(vanish->writer, vanish->rows, 0,
-                                               vanish->rows->row_count, &vanish->counts, err);
-    batch_clear(vanish->rows);
-    return outcome;
-}
-
-static enum outcome take_right_only(void *ctx, const struct batch *batch, const size_t *rows,
-                                    size_t count, struct err *err)
+static enum outcome take_gone(void *ctx, const struct batch *batch, const size_t *rows,
+                              size_t count, struct err *err)
 {
     struct vanish *vanish = ctx;
-    vanish->deleted += (int64_t)count;
-    if (vanish->deleted > vanish->limit)
-        return too_many(vanish, err);
-    for (size_t i = 0; i < count; i++) {
-        batch_add_row_from(vanish->rows, batch, rows[i]);
-        if (batch_is_full(vanish->rows))
-            TRY(flush(vanish, vanish->key_columns, vanish->sync->plan.key_count, WRITE_DELETE,
-                      err));
-    }
-    return vanish->rows->failed ? FAIL_NO_MEMORY(err) : OUTCOME_OK;
+    TRY(mend_add(&vanish->mend, batch, rows, count, err));
+    return vanish->mend.row_count > vanish->limit ? too_many(vanish, err) : OUTCOME_OK;
 }
 
-static enum outcome take_left_other(void *ctx, const struct batch *batch, const size_t *rows,
-                                    size_t count, struct err *err)
+static enum outcome take_missing(void *ctx, const struct batch *batch, const size_t *rows,
+                                 size_t count, struct err *err)
 {
     struct vanish *vanish = ctx;
-    const struct sync_plan *plan = &vanish->sync->plan;
-    vanish->merged += (int64_t)count;
-    for (size_t i = 0; i < count; i++) {
-        batch_add_row_from(vanish->rows, batch, rows[i]);
-        if (batch_is_full(vanish->rows))
-            TRY(flush(vanish, plan->columns, plan->column_count, vanish->how, err));
-    }
-    return vanish->rows->failed ? FAIL_NO_MEMORY(err) : OUTCOME_OK;
+    return mend_add(&vanish->mend, batch, rows, count, err);
 }
 
 /* ---- the two passes: what is missing here, what is gone there ---- */
-
-static enum outcome commit(struct vanish *vanish, struct err *err)
-{
-    struct str state __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
-    if (vanish->writer == NULL)
-        return OUTCOME_OK;
-    sync_state_write(&vanish->sync->state, &state);
-    enum outcome outcome =
-        state.failed
-            ? FAIL_NO_MEMORY(err)
-            : sync_target(vanish->sync)->write_commit(vanish->writer, str_text(&state), err);
-    sync_target(vanish->sync)->write_end(vanish->writer);
-    vanish->writer = NULL;
-    return outcome;
-}
 
 static struct compare make_compare(struct vanish *vanish, struct read_filter *live)
 {
@@ -164,11 +100,7 @@ static struct compare make_compare(struct vanish *vanish, struct read_filter *li
     target.session = vanish->reading;
     target.stream = plan->target_ref;
     target.mapping = &vanish->target_keys;
-    if (sync_is_soft(sync))
-        *live = (struct read_filter){HAUL_COLUMN_DELETED_AT, READ_IS_NULL, NULL, false};
-    else if (sync->spec->mode == SYNC_SNAPSHOT_HISTORY)
-        *live = (struct read_filter){HAUL_COLUMN_IS_CURRENT, READ_IS_TRUE, NULL, false};
-    if (live->column != NULL) {
+    if (target_live_filter(sync, live)) {
         target.filters = live;
         target.filter_count = 1;
     }
@@ -188,34 +120,59 @@ static enum outcome count_live(struct vanish *vanish, const struct read_filter *
     return sync_target(vanish->sync)->count(vanish->reading, &request, ret_rows, err);
 }
 
-static enum outcome find_missing(struct vanish *vanish, struct compare *compare,
-                                 struct compare_counts *counts, struct err *err)
+/* Both sides are compared; rows go through `mend`, which ends committed or undone. */
+static enum outcome compare_and_mend(struct vanish *vanish, const struct compare *compare,
+                                     const struct mend_request *request,
+                                     struct compare_counts *counts, struct err *err)
 {
-    const struct sync_plan *plan = &vanish->sync->plan;
-    vanish->rows = batch_new(plan->columns, plan->column_count, FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
-    TRY_ALLOC(vanish->rows, err);
-    compare->left_other = take_left_other;
+    TRY(mend_begin(&vanish->mend, vanish->sync, request, err));
     TRY(compare_run(compare, counts, err));
-    TRY(flush(vanish, plan->columns, plan->column_count, vanish->how, err));
-    batch_free(vanish->rows);
-    vanish->rows = NULL;
-    return commit(vanish, err);
+    TRY(mend_commit(&vanish->mend, err));
+    struct receipt *receipt = vanish->sync->receipt;
+    receipt->rows_inserted += vanish->mend.counts.inserted;
+    receipt->rows_updated += vanish->mend.counts.updated;
+    receipt->rows_deleted += vanish->mend.counts.deleted;
+    mend_end(&vanish->mend);
+    return OUTCOME_OK;
 }
 
-static enum outcome delete_gone(struct vanish *vanish, struct compare *compare, struct err *err)
+static enum outcome merge_missing(struct vanish *vanish, struct compare compare,
+                                  struct compare_counts *counts, struct err *err)
 {
-    struct compare_counts counts;
-    vanish->rows = batch_new(vanish->key_columns, vanish->sync->plan.key_count, FLOW_BATCH_ROWS,
-                             FLOW_BATCH_BYTES);
-    TRY_ALLOC(vanish->rows, err);
-    compare->left_other = NULL;
-    compare->right_only = take_right_only;
-    TRY(compare_run(compare, &counts, err));
-    TRY(flush(vanish, vanish->key_columns, vanish->sync->plan.key_count, WRITE_DELETE, err));
-    return commit(vanish, err);
+    struct sync *sync = vanish->sync;
+    struct mend_request request = {.columns = sync->plan.columns,
+                                   .column_count = sync->plan.column_count,
+                                   .key = sync->plan.key,
+                                   .how = sync->spec->mode == SYNC_SNAPSHOT_HISTORY ? WRITE_HISTORY
+                                                                                    : WRITE_MERGE};
+    int64_t before = sync->receipt->rows_inserted + sync->receipt->rows_updated;
+    compare.left_other = take_missing;
+    TRY(compare_and_mend(vanish, &compare, &request, counts, err));
+    int64_t merged = sync->receipt->rows_inserted + sync->receipt->rows_updated - before;
+    if (merged > 0)
+        receipt_note(sync->receipt,
+                     "%lld rows that the cursor had passed over, or that came back, "
+                     "were found by comparing keys and merged",
+                     (long long)merged);
+    sync->receipt->target_rows = counts->right_rows + merged;
+    return OUTCOME_OK;
 }
 
-static enum outcome compare_and_act(struct vanish *vanish, struct err *err)
+static enum outcome delete_gone(struct vanish *vanish, struct compare compare, struct err *err)
+{
+    struct sync *sync = vanish->sync;
+    struct compare_counts counts;
+    struct mend_request request = {.columns = vanish->key_columns,
+                                   .column_count = sync->plan.key_count,
+                                   .key = vanish->key,
+                                   .how = WRITE_DELETE};
+    compare.right_only = take_gone;
+    TRY(compare_and_mend(vanish, &compare, &request, &counts, err));
+    sync->receipt->target_rows -= sync->receipt->rows_deleted;
+    return OUTCOME_OK;
+}
+
+static enum outcome find_and_act(struct vanish *vanish, struct err *err)
 {
     struct sync *sync = vanish->sync;
     struct read_filter live = {0};
@@ -226,33 +183,18 @@ static enum outcome compare_and_act(struct vanish *vanish, struct err *err)
     struct compare compare = make_compare(vanish, &live);
     TRY(count_live(vanish, &live, &rows, err));
     vanish->limit = rows * sync->spec->max_delete_percent / 100;
-    TRY(find_missing(vanish, &compare, &counts, err));
+    TRY(merge_missing(vanish, compare, &counts, err));
     if (counts.right_only > vanish->limit)
         return too_many(vanish, err);
-    if (counts.right_only > 0)
-        TRY(delete_gone(vanish, &compare, err));
-    struct receipt *receipt = sync->receipt;
-    receipt->rows_deleted += vanish->deleted;
-    receipt->rows_inserted += vanish->counts.inserted;
-    receipt->rows_updated += vanish->counts.updated;
-    receipt->target_rows = counts.right_rows + vanish->counts.inserted - vanish->deleted;
-    if (vanish->merged > 0)
-        receipt_note(receipt,
-                     "%lld rows that the cursor had passed over, or that came back, were "
-                     "found by comparing keys and merged",
-                     (long long)vanish->merged);
-    return OUTCOME_OK;
+    return counts.right_only > 0 ? delete_gone(vanish, compare, err) : OUTCOME_OK;
 }
 
 enum outcome vanish_run(struct sync *sync, struct err *err)
 {
-    struct vanish vanish = {.sync = sync,
-                            .how = sync->spec->mode == SYNC_SNAPSHOT_HISTORY ? WRITE_HISTORY
-                                                                             : WRITE_MERGE};
+    struct vanish vanish = {.sync = sync};
     sync_progress(sync, "delete", NULL);
-    enum outcome outcome = compare_and_act(&vanish, err);
-    sync_target(sync)->write_end(vanish.writer);
+    enum outcome outcome = find_and_act(&vanish, err);
+    mend_end(&vanish.mend);
     sync_target(sync)->close(vanish.reading);
-    batch_free(vanish.rows);
     return outcome;
 }
