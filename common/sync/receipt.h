@@ -45,6 +45,7 @@ struct receipt {
     struct hash128 source_hash, target_hash;          /* sums; target_hash over the verified rows */
     struct hash128 verified_source_hash;              /* the same rows as they were sent */
     const char *checkpoint_before, *checkpoint_after; /* cursor values; NULL = none */
+    const char *state; /* the checkpoint as it stands now, JSON; not written. NULL = none */
     const char *source_version, *target_version;
     int64_t fence, snapshots, resumed_chunks;
     int64_t started_us, finished_us;

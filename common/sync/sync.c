@@ -159,6 +159,10 @@ static enum outcome run(struct sync *sync, struct err *err)
     sync->rows_total = sync->plan.source.rows_estimate;
     TRY(move(sync, err));
     sync->receipt->checkpoint_after = sync->state.cursor;
+    struct str state __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
+    sync_state_write(&sync->state, &state);
+    sync->receipt->state = arena_strdup(sync->arena, str_text(&state));
+    TRY_ALLOC(sync->receipt->state, err);
     return OUTCOME_OK;
 }
 
