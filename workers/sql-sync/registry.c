@@ -1,8 +1,10 @@
 /* registry: see registry.h. */
 #include "registry.h"
 
+#include "mysql/connector.h"
+
 static const struct connector *const items[] = {
-    NULL, /* the first connector takes this place */
+    &connector_mysql,
 };
 
-const struct connector_registry sql_connectors = {items, 0};
+const struct connector_registry sql_connectors = {items, sizeof items / sizeof items[0]};

@@ -1,0 +1,187 @@
+/*
+ * mysql_private: what the files of this folder share; the one include of <mysql.h>.
+ *
+ * Is:      sessions, errors, SQL building, types and decoding of the mysql connector.
+ * Is not:  for any file outside this folder.
+ * Owns:    a session owns its MYSQL handle; a reader its result.
+ * Threads: see sync/connector.h.
+ */
+#ifndef HAUL_SQL_SYNC_MYSQL_PRIVATE_H
+#define HAUL_SQL_SYNC_MYSQL_PRIVATE_H
+
+#include "mysql/connector.h"
+
+#include <mysql.h>
+
+#define MYS_NAME_MAX 64 /* characters of an identifier */
+#define MYS_SQL_MAX ((size_t)1 << 30)
+
+/* ---- errors (error.c) ---- */
+
+/* What was being done: it decides code and class of an error number. */
+enum mys_side {
+    MYS_CONNECT,
+    MYS_SOURCE,
+    MYS_TARGET,
+    MYS_ROWS, /* data goes into a target: a refused value is a row fault */
+};
+
+/* Fills `err` from a server's or the client's error; `text` is its message. */
+enum outcome mys_error(enum mys_side side, unsigned number, const char *text, struct err *err);
+/* True when the number says that a row's data was refused. */
+bool mys_error_is_row_fault(unsigned number);
+
+/* ---- sessions (session.c, query.c) ---- */
+
+struct session {
+    MYSQL link;
+    bool is_open; /* `link` is connected, or was */
+    struct mys_config config;
+    const char *application_name;
+    struct arena arena; /* copies of the configuration */
+    const volatile bool *cancelled;
+    unsigned long thread_id;
+    bool is_mariadb;
+    unsigned long version; /* 101119 = 10.11.19 */
+    bool read_only;
+    size_t packet_max; /* bytes of a statement that the server takes */
+    bool in_snapshot;
+    int64_t horizon_us;         /* taken with the snapshot; INT64_MIN = not known */
+    const char *horizon_reason; /* why not */
+};
+
+/* Runs a statement that gives no rows. */
+enum outcome mys_run(struct session *session, enum mys_side side, const char *sql, struct err *err);
+enum outcome mys_run_str(struct session *session, enum mys_side side, const struct str *sql,
+                         struct err *err);
+/* Runs a query and keeps its (small) result; freed by MYS_RES_AUTO. */
+enum outcome mys_select(struct session *session, enum mys_side side, const struct str *sql,
+                        MYSQL_RES **ret_result, struct err *err);
+/* The error that the session's last call left. */
+enum outcome mys_last_error(struct session *session, enum mys_side side, struct err *err);
+/* CANCELLED when the caller's flag is set. */
+enum outcome mys_check_cancelled(const struct session *session, struct err *err);
+/* KILL QUERY over a second connection; false when that failed. */
+bool mys_kill_query(struct session *session);
+
+void mys_res_free(MYSQL_RES **result);
+#define MYS_RES_AUTO __attribute__((cleanup(mys_res_free)))
+
+enum outcome mys_open(const struct session_request *request, struct session **ret_session,
+                      struct err *err);
+void mys_close(struct session *session);
+void mys_interrupt(struct session *session);
+enum outcome mys_check(struct session *session, struct arena *arena,
+                       struct check_report *ret_report, struct err *err);
+
+/* ---- SQL text (sql.c) ---- */
+
+void mys_add_name(struct str *sql, const char *name); /* `name` */
+void mys_add_table(struct str *sql, const struct session *session, const struct stream_ref *table);
+void mys_add_text(struct str *sql, struct slice text);    /* 'text', escaped */
+void mys_add_escaped(struct str *sql, struct slice text); /* what stands between the quotes */
+/* The database of a stream; NULL when neither it nor the connection names one. */
+const char *mys_schema_of(const struct session *session, const struct stream_ref *stream);
+
+/* ---- types (types.c) ---- */
+
+enum mys_form {
+    MYS_PLAIN,
+    MYS_BIT,
+    MYS_FLOAT,    /* prints 6 digits unless it is made a double */
+    MYS_DOUBLE,   /* may have a number of decimals of its own */
+    MYS_GEOMETRY, /* read as well-known text */
+    MYS_CHOICE,   /* enum and set: ordered by number, compared by text */
+};
+
+/* A column's type as the server names it. */
+struct mys_native {
+    const char *base; /* "varchar": of the type table; NULL = unknown to it */
+    enum mys_form form;
+    bool is_unsigned;
+    bool is_json;   /* longtext that must be JSON */
+    int args[2];    /* as in (10,2); 0 = none */
+    int64_t length; /* characters or bytes; 0 = none */
+};
+
+/* Reads "decimal(10,2) unsigned"; `length` is information_schema's CHARACTER_MAXIMUM_LENGTH. */
+void mys_native_parse(const char *column_type, int64_t length, struct mys_native *ret_native);
+void mys_native_of_field(const MYSQL_FIELD *field, struct mys_native *ret_native);
+/* The type's text, for columns of queries. */
+const char *mys_native_format(const struct mys_native *native, struct arena *arena);
+void mys_type_read(const struct mys_native *native, bool tinyint1_as_bool,
+                   struct value_spec *ret_spec, const char **ret_loss);
+/* Adds the type that a target's column gets; key columns get one that can be indexed, with at most
+ * `key_bytes` bytes. */
+struct mys_type_request {
+    const struct value_spec *spec;
+    size_t key_bytes; /* 0 = no key */
+    bool off_page;    /* the row has too many wide columns: text goes beside it */
+};
+void mys_type_write(const struct mys_type_request *request, struct str *sql);
+extern const struct type_row mys_types_read[], mys_types_write[];
+
+/* ---- what stands in a system (discover.c, describe.c) ---- */
+
+enum outcome mys_discover(struct session *session, const char *glob, struct arena *arena,
+                          struct stream_list *ret_streams, struct err *err);
+enum outcome mys_describe(struct session *session, const struct stream_ref *stream,
+                          struct arena *arena, struct table_spec *ret_table, struct err *err);
+
+/* ---- reading (select.c, read.c, decode.c, cursor.c) ---- */
+
+typedef void mys_decode(struct batch *batch, struct column *column, const char *text, size_t len);
+
+/* The decoder of a column of this native type that is wanted as `spec`; NULL when that is not its
+ * mapping. */
+mys_decode *mys_decoder(const struct mys_native *native, const struct value_spec *spec);
+
+/* What a select list holds, and how its columns are decoded. */
+struct mys_plan {
+    size_t count;
+    const struct column_spec *columns;
+    struct mys_native *natives;
+    mys_decode **decoders;
+};
+
+/* Asks the server for the columns' types now; PERMANENT stream.changed when they are others. */
+enum outcome mys_plan_make(struct session *session, const struct read_request *request,
+                           struct arena *arena, struct mys_plan *ret_plan, struct err *err);
+/* Adds "FROM ..." of a stream; a query in brackets. */
+void mys_add_from(struct str *sql, const struct session *session, const struct stream_ref *stream);
+/* Adds the expression by which a column is read, of the table alias (NULL = none). */
+void mys_add_select_column(struct str *sql, const char *alias, const char *name,
+                           const struct mys_native *native);
+enum outcome mys_add_where(struct str *sql, const struct read_request *request, struct err *err);
+/* Adds a value's text form as a literal of the type; false when it is none. */
+bool mys_add_literal(struct str *sql, enum value_type type, const char *text);
+
+struct reader {
+    struct session *session;
+    struct arena arena;
+    struct mys_plan plan;
+    MYSQL_RES *result;
+    bool at_end;
+    enum mys_side side;
+};
+
+struct reader *mys_reader_new(struct session *session, enum mys_side side); /* by mys_read_end */
+/* Begins to stream the query's rows. */
+enum outcome mys_reader_start(struct reader *reader, const struct str *sql, struct err *err);
+enum outcome mys_read_begin(struct session *session, const struct read_request *request,
+                            struct reader **ret_reader, struct err *err);
+enum outcome mys_read_next(struct reader *reader, struct batch *batch, bool *ret_end,
+                           struct err *err);
+void mys_read_end(struct reader *reader);
+enum outcome mys_count(struct session *session, const struct read_request *request,
+                       int64_t *ret_rows, struct err *err);
+enum outcome mys_snapshot_begin(struct session *session, const char *join, struct err *err);
+void mys_snapshot_end(struct session *session);
+enum outcome mys_cursor_high(struct session *session, const struct stream_ref *stream,
+                             const struct column_spec *column, struct arena *arena,
+                             struct cursor_high *ret_high, struct err *err);
+enum outcome mys_key_stats(struct session *session, const struct stream_ref *stream,
+                           const struct column_spec *column, struct arena *arena,
+                           struct key_stats *ret_stats, struct err *err);
+
+#endif
