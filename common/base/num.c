@@ -102,7 +102,7 @@ static bool parse_short_decimal(const char *text, size_t len, double *ret_value)
     int64_t digits = 0;
     unsigned count = 0, decimals = 0;
     bool in_fraction = false;
-    if (len > 20)
+    if (len > 15 + 2) /* with a sign and a point: more digits could overflow */
         return false;
     for (; at < len; at++) {
         unsigned digit = (unsigned char)text[at] - (unsigned)'0';
@@ -164,9 +164,9 @@ static size_t format_short_decimal(double value, char to[32])
     if (!(magnitude >= 1e-4 && magnitude < 1e15))
         return 0;
     unsigned decimals = 0;
-    double scaled = magnitude, whole;
+    double whole;
     for (;; decimals++) {
-        scaled = magnitude * exact_tens[decimals];
+        double scaled = magnitude * exact_tens[decimals];
         if (scaled >= 1e15 || decimals == 19)
             return 0;
         whole = nearbyint(scaled);
