@@ -153,62 +153,152 @@ bool num_parse_f64(const char *text, size_t len, double *ret_value)
     return ok;
 }
 
-/*
- * Fixed notation by whole numbers: the first power of ten that makes `value` whole, where dividing
- * gives the very double back. At most 15 digits, so this is the text that %.15g gives, sooner.
- * Returns 0 when it is no such number.
+/* `digits` / 10^`decimals` in fixed notation; the last digit is no 0 unless there are no decimals.
  */
-static size_t format_short_decimal(double value, char to[32])
+static size_t put_decimal(uint64_t digits, unsigned decimals, char *to)
 {
-    double magnitude = fabs(value);
-    if (!(magnitude >= 1e-4 && magnitude < 1e15))
-        return 0;
-    unsigned decimals = 0;
-    double whole;
-    for (;; decimals++) {
-        double scaled = magnitude * exact_tens[decimals];
-        if (scaled >= 1e15 || decimals == 19)
-            return 0;
-        whole = nearbyint(scaled);
-        if (whole >= 1 && whole / exact_tens[decimals] == magnitude)
-            break;
-    }
-    char digits[20];
-    size_t count = num_format_u64((uint64_t)whole, digits);
-    char *at = to;
-    if (value < 0)
-        *at++ = '-';
+    char text[20];
+    size_t count = num_format_u64(digits, text);
     size_t before = count > decimals ? count - decimals : 0;
+    char *at = to;
     if (before == 0)
         *at++ = '0';
-    memcpy(at, digits, before);
+    memcpy(at, text, before);
     at += before;
-    if (decimals > 0) {
-        *at++ = '.';
-        size_t zeros = decimals > count ? decimals - count : 0;
-        memset(at, '0', zeros);
-        at += zeros;
-        memcpy(at, digits + before, count - before);
-        at += count - before;
+    if (decimals == 0)
+        return (size_t)(at - to);
+    *at++ = '.';
+    size_t zeros = decimals > count ? decimals - count : 0;
+    memset(at, '0', zeros);
+    at += zeros;
+    memcpy(at, text + before, count - before);
+    return (size_t)(at - to) + count - before;
+}
+
+#define FEW_DECIMALS 6
+
+/*
+ * Values with few decimals, the usual case: the first power of ten that makes `value` whole, where
+ * dividing gives the very double back. At most 15 digits, so this is what %.15g gives, sooner.
+ * 0 = it is no such value.
+ */
+static size_t format_few_decimals(double value, char *to)
+{
+    for (unsigned decimals = 0; decimals <= FEW_DECIMALS; decimals++) {
+        double scaled = value * exact_tens[decimals];
+        if (scaled >= 1e15)
+            return 0;
+        uint64_t whole = (uint64_t)(scaled + 0.5);
+        if (whole > 0 && (double)whole / exact_tens[decimals] == value)
+            return put_decimal(whole, decimals, to);
     }
-    return (size_t)(at - to);
+    return 0;
+}
+
+__extension__ typedef unsigned __int128 wide;
+
+/* value = mantissa / 2^shift */
+struct binary {
+    uint64_t mantissa;
+    unsigned shift;
+};
+
+static struct binary binary_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (struct binary){.mantissa = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52,
+                           .shift = 1075 - (unsigned)(bits >> 52)};
+}
+
+static wide power_of_ten(unsigned exponent)
+{
+    wide power = 1;
+    for (; exponent >= 19; exponent -= 19)
+        power *= UINT64_C(10000000000000000000);
+    return power * (uint64_t)exact_tens[exponent];
+}
+
+/* True when the decimal lies where reading rounds to the value: within half the distance to the
+ * next double, which is half as far below a power of two; on the edge an even mantissa wins. */
+static bool reads_back(wide decimal, wide value, wide ulp, struct binary binary)
+{
+    bool is_below = decimal < value;
+    wide distance = is_below ? value - decimal : decimal - value;
+    unsigned parts = is_below && binary.mantissa == UINT64_C(1) << 52 ? 4 : 2;
+    return parts * distance < ulp || (parts * distance == ulp && binary.mantissa % 2 == 0);
+}
+
+/* The power of ten of the leading digit. The four below one are doubles just above the decimal, so
+ * that comparing with them is exact. */
+static int leading_exponent(double value)
+{
+    static const double below_one[] = {1e-1, 1e-2, 1e-3, 1e-4};
+    int exponent = 0;
+    while (value < 1 && value < below_one[-exponent])
+        exponent--;
+    if (value < 1)
+        return exponent - 1;
+    while (value >= exact_tens[exponent + 1])
+        exponent++;
+    return exponent;
+}
+
+/*
+ * 15, 16 or 17 digits by exact arithmetic: value * 10^decimals is mantissa * 10^decimals / 2^shift,
+ * whose numerator has less than 121 bits for values from 1e-4 to 1e15.
+ */
+static size_t format_exactly(double value, char *to)
+{
+    struct binary binary = binary_of(value);
+    unsigned decimals = (unsigned)(14 - leading_exponent(value));
+    uint64_t digits = 0;
+    for (unsigned precision = 15; precision <= 17; precision++, decimals++) {
+        wide ulp = power_of_ten(decimals), scaled = ulp * binary.mantissa;
+        wide half = (wide)1 << (binary.shift - 1), rest = scaled & (2 * half - 1);
+        digits = (uint64_t)(scaled >> binary.shift);
+        digits += rest > half || (rest == half && digits % 2 == 1);
+        if (precision == 17 || reads_back((wide)digits << binary.shift, scaled, ulp, binary))
+            break;
+    }
+    for (; decimals > 0 && digits % 10 == 0; decimals--)
+        digits /= 10;
+    return put_decimal(digits, decimals, to);
+}
+
+/* The first of three precisions that reads back. */
+static size_t format_slowly(double value, char to[32])
+{
+    char text[32];
+    int len = 0;
+    for (int precision = 15; precision <= 17; precision++) {
+        len = snprintf(text, sizeof text, "%.*g", precision, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    memcpy(to, text, (size_t)len);
+    return (size_t)len;
 }
 
 size_t num_format_f64(double value, char to[32])
 {
-    char text[32];
+    double magnitude = fabs(value);
+    if (magnitude >= 1e-4 && magnitude < 1e15) {
+        bool is_negative = value < 0;
+        to[0] = '-';
+        size_t len = format_few_decimals(magnitude, to + is_negative);
+        if (len == 0)
+            len = format_exactly(magnitude, to + is_negative);
+        return len + is_negative;
+    }
+    if (magnitude == 0) {
+        memcpy(to, "-0", 2);
+        to[0] = signbit(value) ? '-' : '0';
+        return signbit(value) ? 2 : 1;
+    }
+    if (isfinite(value))
+        return format_slowly(value, to);
     const char *name = isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity";
-    if (!isfinite(value)) {
-        memcpy(to, name, strlen(name));
-        return strlen(name);
-    }
-    size_t len = format_short_decimal(value, to);
-    for (int precision = 15; len == 0 && precision <= 17; precision++) {
-        int printed = snprintf(text, sizeof text, "%.*g", precision, value);
-        if (precision == 17 || strtod(text, NULL) == value) {
-            len = (size_t)printed;
-            memcpy(to, text, len);
-        }
-    }
-    return len;
+    memcpy(to, name, strlen(name));
+    return strlen(name);
 }

@@ -198,13 +198,17 @@ static void test_f64_round_trips(void)
 {
     uint64_t state = 88172645463325252u;
     unsigned bad = 0;
-    for (unsigned i = 0; i < 200000 && bad < 5; i++) {
+    for (unsigned i = 0; i < 400000 && bad < 5; i++) {
         uint64_t bits = next_random(&state);
         double value;
-        if (i % 2 == 0)
+        if (i % 4 == 0)
             memcpy(&value, &bits, sizeof value);
-        else
+        else if (i % 4 == 1)
             value = (double)(int64_t)(bits >> (bits % 60)) / pow(10, (double)(bits / 64 % 18));
+        else if (i % 4 == 2)
+            value = ldexp((double)(bits >> 11), -3 - (int)(bits % 64));
+        else
+            value = nextafter(ldexp(1, (int)(bits % 64) - 14), (bits & 64) != 0 ? 0 : 1e300);
         char got[32], want[32];
         if (!isfinite(value))
             continue;
