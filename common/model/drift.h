@@ -7,7 +7,8 @@
  * Owns:    nothing; results live in the arena.
  *
  * Columns of the target that the sync does not write are no drift when they take NULL or have a
- * default of their own; else the target refuses the rows and says so.
+ * default of their own; else the target refuses the rows and says so. A column that the target
+ * generates gets a line and no more: the caller leaves it out.
  */
 #ifndef HAUL_MODEL_DRIFT_H
 #define HAUL_MODEL_DRIFT_H

@@ -52,7 +52,8 @@ struct gate *gate_new(const struct column_spec *columns, size_t column_count,
 MUST_USE enum outcome gate_apply(struct gate *gate, struct batch *batch,
                                  struct policy_counts *counts, struct err *err);
 
-/* Takes rows out (ascending numbers, no repeats); clears batch->faults. False without memory. */
+/* Takes rows out (ascending numbers, no repeats) with their faults; the faults of other rows stay,
+ * with the rows' new numbers. False without memory. */
 bool batch_remove_rows(struct batch *batch, const size_t *rows, size_t count);
 
 #endif

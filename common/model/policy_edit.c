@@ -131,11 +131,40 @@ static void remove_from_column(struct column *column, const size_t *rows, size_t
     column->count = to;
 }
 
+/* How many of the ascending numbers are below `row`; *ret_is_one tells whether it is one. */
+static size_t count_below(const size_t *rows, size_t count, size_t row, bool *ret_is_one)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (rows[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_is_one = low < count && rows[low] == row;
+    return low;
+}
+
+static void remove_from_faults(struct batch *batch, const size_t *rows, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < batch->fault_count; i++) {
+        bool removed;
+        struct batch_fault fault = batch->faults[i];
+        fault.row -= count_below(rows, count, fault.row, &removed);
+        if (!removed)
+            batch->faults[kept++] = fault;
+    }
+    batch->fault_count = kept;
+    if (kept == 0)
+        str_clear(&batch->fault_text);
+}
+
 bool batch_remove_rows(struct batch *batch, const size_t *rows, size_t count)
 {
-    batch->fault_count = 0;
-    str_clear(&batch->fault_text);
-    batch->bytes_used = 0;
+    remove_from_faults(batch, rows, count);
+    batch->bytes_used = batch->fault_text.len;
     for (size_t i = 0; i < batch->column_count; i++) {
         struct column *column = &batch->columns[i];
         if (count > 0)

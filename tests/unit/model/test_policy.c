@@ -405,6 +405,29 @@ static void removes_bits(void)
     batch_free(batch);
 }
 
+/* Rows taken out before the gate: the faults of the rows that stay go with them. */
+static void removes_keep_other_faults(void)
+{
+    struct column_spec column = column_of("date");
+    struct batch *batch = batch_new(&column, 1, 64, 1 << 20);
+    static const size_t rows[] = {0, 3, 4}, all[] = {0, 1, 2};
+    for (int i = 0; i < 6; i++) {
+        char raw[2] = {(char)('0' + i), '\0'};
+        batch_add_fault(batch, &batch->columns[0], FAULT_ZERO_DATE, slice_of(raw));
+        CHECK(batch_end_row(batch));
+    }
+    CHECK(batch_remove_rows(batch, rows, COUNT(rows)));
+    CHECK_INT(batch->fault_count, 3);
+    for (size_t i = 0; i < 3 && i < batch->fault_count; i++) {
+        CHECK_INT(batch->faults[i].row, i);
+        CHECK_INT(batch->fault_text.data[batch->faults[i].text_offset], "125"[i]);
+    }
+    CHECK(batch_remove_rows(batch, all, COUNT(all)));
+    CHECK_INT(batch->fault_count, 0);
+    CHECK_INT(batch->bytes_used, 0);
+    batch_free(batch);
+}
+
 static void memory_may_fail(void)
 {
     struct column_spec column = column_of("text");
@@ -442,6 +465,7 @@ static CU_TestInfo tests[] = {
     {"not-null columns take no NULL", not_null_columns_take_no_null},
     {"rows are settled as a whole", rows_are_settled_as_a_whole},
     {"removes bits", removes_bits},
+    {"removes keep other faults", removes_keep_other_faults},
     {"memory may fail", memory_may_fail},
     CU_TEST_INFO_NULL,
 };
