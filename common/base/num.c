@@ -229,17 +229,17 @@ static bool reads_back(wide decimal, wide value, wide ulp, struct binary binary)
     return parts * distance < ulp || (parts * distance == ulp && binary.mantissa % 2 == 0);
 }
 
-/* The power of ten of the leading digit. The four below one are doubles just above the decimal, so
+/* The power of ten of the leading digit. Those below one are doubles just above the decimal, so
  * that comparing with them is exact. */
 static int leading_exponent(double value)
 {
-    static const double below_one[] = {1e-1, 1e-2, 1e-3, 1e-4};
+    static const double below_one[] = {1e-1, 1e-2, 1e-3};
     int exponent = 0;
-    while (value < 1 && value < below_one[-exponent])
+    while (exponent > -3 && value < below_one[-exponent])
         exponent--;
     if (value < 1)
         return exponent - 1;
-    while (value >= exact_tens[exponent + 1])
+    while (exponent < 14 && value >= exact_tens[exponent + 1])
         exponent++;
     return exponent;
 }
