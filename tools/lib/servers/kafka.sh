@@ -17,20 +17,23 @@ kafka_java() { # JVM options, class, arguments
     java -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$KAFKA_CACHE/jars/*" "$@"
 }
 
-# Under a lock, into a folder that gets its name when it is whole: several sets may start at once.
+kafka_download() {
+    rm -rf "$KAFKA_CACHE/jars.new"
+    echo "servers: fetching Kafka $KAFKA_VERSION from Maven Central, once (130 MB)" >&2
+    mvn -q -B -f "$KAFKA_POM" -Dstyle.color=never \
+        org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$KAFKA_CACHE/jars.new" </dev/null >&2 || return 1
+    mv "$KAFKA_CACHE/jars.new" "$KAFKA_CACHE/jars"
+}
+
+# Under a lock, into folders that get their names when they are whole: several sets may start at once.
 kafka_fetch() {
     [ ! -e "$KAFKA_CACHE/formatted" ] || return 0
     mkdir -p "$KAFKA_CACHE"
     (
         flock 9
-        if [ ! -e "$KAFKA_CACHE/jars" ]; then
-            echo "servers: fetching Kafka $KAFKA_VERSION from Maven Central, once (130 MB)" >&2
-            rm -rf "$KAFKA_CACHE/jars.new"
-            mvn -q -B -f "$KAFKA_POM" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-                -DincludeScope=runtime -DoutputDirectory="$KAFKA_CACHE/jars.new" </dev/null >&2
-            mv "$KAFKA_CACHE/jars.new" "$KAFKA_CACHE/jars"
-        fi
-        if [ ! -e "$KAFKA_CACHE/formatted" ]; then kafka_format; fi
+        { [ -e "$KAFKA_CACHE/jars" ] || kafka_download; } &&
+            { [ -e "$KAFKA_CACHE/formatted" ] || kafka_format; }
     ) 9>"$KAFKA_CACHE/lock"
 }
 

@@ -15,6 +15,7 @@ from testing.results import Results
 
 GROUPS = ("unit", "house", "harness", "contract", "e2e", "tsan", "fuzz")
 NEED_SERVERS = {"harness", "contract", "e2e"}
+TOOL = ROOT / "tools" / "servers"
 FUZZ_SECONDS = 5
 
 
@@ -41,22 +42,32 @@ class Servers:
     def __init__(self, folder):
         self.given = folder
         self.folder = folder
+        self.facts = None
 
     def env(self, results):
+        """What tests find them by; None, and a failure told once, when they can't be had."""
+        if self.facts is None:
+            self.facts = self.start(results)
+        return self.facts or None
+
+    def start(self, results):
+        results.begin("servers")
         if not self.folder:
             self.folder = tempfile.mkdtemp(prefix="haul-test-", dir="/tmp")
-            results.begin("start servers")
-            status, output = run([ROOT / "tools" / "servers", "start", self.folder, "--tls",
-                                  "--with-parent", str(os.getpid())], 400)
+            status, output = run([TOOL, "start", self.folder, "--tls", "--with-parent", str(os.getpid())], 400)
             if status != 0:
-                results.fail("", output)
-        _, text = run([ROOT / "tools" / "servers", "env", self.folder], 30)
-        facts = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+                results.fail("start", output)
+                return {}
+        status, text = run([TOOL, "env", self.folder], 30)
+        if status != 0:
+            results.fail("env", text)
+            return {}
+        facts = dict(line.split("=", 1) for line in text.splitlines())
         return {"TESTS_SERVERS": self.folder, **{key: value.strip("'") for key, value in facts.items()}}
 
     def close(self):
         if self.folder and not self.given:
-            run([ROOT / "tools" / "servers", "stop", self.folder, "--delete"], 120)
+            run([TOOL, "stop", self.folder, "--delete"], 120)
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -104,16 +115,15 @@ class Plan:
         self.scripts("house", "ci")
 
     def harness(self):
-        self.scripts("harness", env=self.servers.env(self.results))
+        self.scripts("harness", env=self.servers.facts)
 
     def contract(self):
-        env = self.servers.env(self.results)
         preset = "ci" if self.options.fast else "asan"
-        self.programs("contract", preset, env)
-        self.scripts("contract", preset, env)
+        self.programs("contract", preset, self.servers.facts)
+        self.scripts("contract", preset, self.servers.facts)
 
     def e2e(self):
-        self.scripts("e2e", "ci" if self.options.fast else "asan", self.servers.env(self.results))
+        self.scripts("e2e", "ci" if self.options.fast else "asan", self.servers.facts)
 
     def tsan(self):
         """The floors with threads, on the in-memory bus."""
@@ -145,7 +155,8 @@ class Plan:
         began = time.monotonic()
         try:
             for group in self.options.groups:
-                getattr(self, group)()
+                if group not in NEED_SERVERS or self.servers.env(self.results):
+                    getattr(self, group)()
             if not self.options.fast and not self.options.only:
                 self.is_built("clang")
         finally:
