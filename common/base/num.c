@@ -234,14 +234,15 @@ static bool reads_back(wide decimal, wide value, wide ulp, struct binary binary)
 static int leading_exponent(double value)
 {
     static const double below_one[] = {1e-1, 1e-2, 1e-3};
-    int exponent = 0;
-    while (exponent > -3 && value < below_one[-exponent])
-        exponent--;
-    if (value < 1)
-        return exponent - 1;
-    while (exponent < 14 && value >= exact_tens[exponent + 1])
-        exponent++;
-    return exponent;
+    unsigned steps = 0;
+    if (value < 1) {
+        while (steps < 3 && value < below_one[steps])
+            steps++;
+        return -1 - (int)steps;
+    }
+    while (steps < 14 && value >= exact_tens[steps + 1])
+        steps++;
+    return (int)steps;
 }
 
 /*
