@@ -58,6 +58,9 @@ static const struct {
     {"does not support SSL", "hub.tls",
      "the server has no TLS: set it up, or choose another sslmode"},
     {"root certificate file", "hub.tls", "check sslrootcert"},
+    {"invalid integer value", "hub.conf", "check the parameters of hub_url"},
+    {"invalid port number", "hub.conf", "check the port of hub_url"},
+    {"invalid sslmode value", "hub.conf", "check sslmode in hub_url"},
     {"no password supplied", "hub.auth", "give a password in hub_url"},
 };
 

@@ -1,4 +1,4 @@
-/* io/redis against a real Redis: REDIS_URL names it. */
+/* io/redis against a real Redis: REDIS_URL and REDIS_ADMIN_ name it. */
 #include "base/clock.h"
 #include "check.h"
 #include "io/redis.h"
@@ -11,10 +11,17 @@ static struct rconn *conn, *other;
 static struct arena arena;
 static struct err err;
 
-static bool open_one(struct rconn **ret_conn)
+static bool open_as(const char *url, struct rconn **ret_conn)
 {
-    struct rconn_conf conf = {getenv("REDIS_URL"), 2000, 300, NULL};
-    return CHECK(conf.url != NULL) && CHECK_OK(rconn_open(&conf, ret_conn, &err), &err);
+    struct rconn_conf conf = {url, 2000, 300, NULL};
+    return CHECK(url != NULL) && CHECK_OK(rconn_open(&conf, ret_conn, &err), &err);
+}
+
+/* The server's URL with another login. */
+static const char *url_as(const char *login)
+{
+    return arena_printf(&arena, "redis://%s@%s:%s", login, getenv("REDIS_HOST"),
+                        getenv("REDIS_PORT"));
 }
 
 static bool setup(void)
@@ -22,7 +29,9 @@ static bool setup(void)
     signal(SIGPIPE, SIG_IGN);
     arena_init(&arena, 1 << 20);
     err_clear(&err);
-    return open_one(&conn) && open_one(&other);
+    const char *admin =
+        arena_printf(&arena, "%s:%s", getenv("REDIS_ADMIN_USER"), getenv("REDIS_ADMIN_PASSWORD"));
+    return open_as(getenv("REDIS_URL"), &conn) && open_as(url_as(admin), &other);
 }
 
 static void teardown(void)
@@ -182,9 +191,6 @@ static void test_wrong_password(void)
                  RWORDS("ACL", "SETUSER", "haul-t", "on", ">right", "~haul:*", "+ping", "+select"),
                  &reply, &err),
              &err);
-    const char *url = getenv("REDIS_URL");
-    const char *host = strrchr(url, '@');
-    host = host == NULL ? strstr(url, "://") + 3 : host + 1;
     static const struct {
         const char *login;
         enum outcome want;
@@ -193,9 +199,7 @@ static void test_wrong_password(void)
                  {"nobody:right", OUTCOME_PERMANENT}};
     for (size_t i = 0; i < 3; i++) {
         struct rconn *login = NULL;
-        struct rconn_conf conf = {arena_printf(&arena, "redis://%s@%s", cases[i].login, host), 2000,
-                                  500, NULL};
-        CHECK_OK(rconn_open(&conf, &login, &err), &err);
+        CHECK(open_as(url_as(cases[i].login), &login));
         CHECK_OUTCOME(rconn_ping(login, &err), cases[i].want, &err);
         if (cases[i].want != OUTCOME_OK) {
             CHECK_TEXT(err.code, "redis.auth");
