@@ -1,0 +1,302 @@
+/* keeper: see keeper.h. */
+#include "run/keeper.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "run/events.h"
+#include "run/ledger.h"
+#include "run/progress.h"
+
+#include <stdlib.h>
+
+#define TICK_US (100 * US_PER_MS)
+#define HUB_CHECK_US (5 * US_PER_S)
+#define SCRATCH_BYTES ((size_t)4 << 20)
+
+/* ---- slots; the lock is held ---- */
+
+static void stop_slot(struct keeper_slot *slot, enum stop_reason reason)
+{
+    if (!slot->used || slot->reason != STOP_NONE)
+        return;
+    slot->reason = reason;
+    __atomic_store_n(&slot->cancelled, true, __ATOMIC_RELAXED);
+}
+
+static void check_times(struct keeper *keeper, int64_t now_us, int64_t wall_us)
+{
+    int64_t ttl_us = keeper->options.lease_ttl_ms * US_PER_MS;
+    for (size_t i = 0; i < keeper->options.slot_count; i++) {
+        struct keeper_slot *slot = &keeper->slots[i];
+        if (!slot->used)
+            continue;
+        if (slot->deadline_us != 0 && wall_us >= slot->deadline_us)
+            stop_slot(slot, STOP_DEADLINE);
+        if (slot->has_lease && slot->is_telling && now_us - slot->renewed_us > ttl_us &&
+            slot->reason == STOP_NONE) {
+            atomic_fetch_add(&keeper->leases_lost, 1);
+            stop_slot(slot, STOP_LEASE);
+        }
+    }
+}
+
+static void tell_progress(struct keeper *keeper, int64_t now_us, int64_t wall_us)
+{
+    for (size_t i = 0; i < keeper->options.slot_count; i++) {
+        struct event event;
+        if (keeper->slots[i].used && progress_take(&keeper->slots[i], now_us, wall_us, &event))
+            events_tell(keeper->options.outbox, keeper->options.events_topic, &event);
+    }
+}
+
+/* ---- renewals: asked for without the lock ---- */
+
+struct renewal {
+    size_t count;
+    size_t *slots;
+    struct lease *leases;
+    enum lease_state *states;
+};
+
+/* Job ids are copied: their job may be over before the answer is here. */
+static bool gather(struct keeper *keeper, struct arena *arena, int64_t now_us,
+                   struct renewal *ret_renewal)
+{
+    size_t max = keeper->options.slot_count;
+    int64_t period_us = keeper->options.lease_ttl_ms * US_PER_MS / 3;
+    struct renewal renewal = {.slots = ARENA_ARRAY(arena, size_t, max),
+                              .leases = ARENA_ARRAY(arena, struct lease, max),
+                              .states = ARENA_ARRAY(arena, enum lease_state, max)};
+    if (renewal.slots == NULL || renewal.leases == NULL || renewal.states == NULL)
+        return false;
+    for (size_t i = 0; i < max; i++) {
+        const struct keeper_slot *slot = &keeper->slots[i];
+        if (!slot->used || !slot->has_lease || now_us - slot->renewed_us < period_us)
+            continue;
+        struct lease lease = slot->lease;
+        lease.job_id = arena_strdup(arena, slot->lease.job_id);
+        if (lease.job_id == NULL)
+            return false;
+        renewal.slots[renewal.count] = i;
+        renewal.leases[renewal.count++] = lease;
+    }
+    *ret_renewal = renewal;
+    return renewal.count > 0;
+}
+
+static void apply(struct keeper *keeper, const struct renewal *renewal, int64_t asked_us)
+{
+    for (size_t i = 0; i < renewal->count; i++) {
+        struct keeper_slot *slot = &keeper->slots[renewal->slots[i]];
+        /* Another job may be in the slot by now. */
+        if (!slot->used || !slot->has_lease ||
+            strcmp(slot->lease.token, renewal->leases[i].token) != 0)
+            continue;
+        if (renewal->states[i] == LEASE_LOST) {
+            atomic_fetch_add(&keeper->leases_lost, 1);
+            stop_slot(slot, STOP_LEASE);
+            continue;
+        }
+        slot->renewed_us = asked_us;
+        if (renewal->states[i] == LEASE_CANCELLED)
+            stop_slot(slot, STOP_ASKED);
+    }
+}
+
+static void renew(struct keeper *keeper, struct arena *arena)
+{
+    struct renewal renewal;
+    struct err err = {0};
+    int64_t now_us = clock_monotonic_us();
+    pthread_mutex_lock(&keeper->lock);
+    bool is_due = gather(keeper, arena, now_us, &renewal);
+    pthread_mutex_unlock(&keeper->lock);
+    if (!is_due)
+        return;
+    enum outcome outcome =
+        lease_store_renew(keeper->redis, keeper->options.prefix, renewal.leases, renewal.count,
+                          keeper->options.lease_ttl_ms, arena, renewal.states, &err);
+    if (outcome != OUTCOME_OK) {
+        LOG_AT(LOG_WARN, "lease.not_renewed", LOG_ERR_FIELDS(&err));
+        return;
+    }
+    pthread_mutex_lock(&keeper->lock);
+    apply(keeper, &renewal, now_us);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+/* ---- the hub is asked too, now and then: Redis may have forgotten a flag ---- */
+
+static const char *running_ids(struct keeper *keeper, struct arena *arena)
+{
+    struct str ids STR_AUTO = str_with_max(1 << 20);
+    pthread_mutex_lock(&keeper->lock);
+    for (size_t i = 0; i < keeper->options.slot_count; i++) {
+        const struct keeper_slot *slot = &keeper->slots[i];
+        if (!slot->used || !slot->has_lease || slot->reason != STOP_NONE)
+            continue;
+        str_add_text(&ids, ids.len > 0 ? "," : "");
+        str_add_text(&ids, slot->lease.job_id);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return ids.len == 0 || ids.failed ? NULL : arena_strdup(arena, str_text(&ids));
+}
+
+static bool list_has(const char *list, const char *id)
+{
+    size_t len = strlen(id);
+    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, id, len) == 0 && (at[len] == '\0' || at[len] == ','))
+            return true;
+    }
+    return false;
+}
+
+static void ask_hub(struct keeper *keeper, struct arena *arena)
+{
+    struct err err = {0};
+    const char *cancels = NULL;
+    const char *ids = running_ids(keeper, arena);
+    if (ids == NULL)
+        return;
+    if (keeper->hub == NULL && pgsql_open(keeper->options.hub, &keeper->hub, &err) != OUTCOME_OK)
+        return; /* the job threads say so; the flag is asked for again */
+    if (ledger_cancels(keeper->hub, ids, arena, &cancels, &err) != OUTCOME_OK)
+        return;
+    pthread_mutex_lock(&keeper->lock);
+    for (size_t i = 0; i < keeper->options.slot_count && cancels[0] != '\0'; i++) {
+        struct keeper_slot *slot = &keeper->slots[i];
+        if (slot->used && slot->has_lease && list_has(cancels, slot->lease.job_id))
+            stop_slot(slot, STOP_ASKED);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+/* ---- the thread ---- */
+
+static bool wait_for_work(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    while (keeper->used_count == 0 && !keeper->stopping)
+        pthread_cond_wait(&keeper->changed, &keeper->lock);
+    if (!keeper->stopping)
+        monotonic_cond_wait(&keeper->changed, &keeper->lock, TICK_US);
+    bool goes_on = !keeper->stopping;
+    if (goes_on) {
+        int64_t now_us = clock_monotonic_us(), wall_us = clock_wall_us();
+        check_times(keeper, now_us, wall_us);
+        tell_progress(keeper, now_us, wall_us);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return goes_on;
+}
+
+static void *run(void *arg)
+{
+    struct keeper *keeper = arg;
+    int64_t asked_us = clock_monotonic_us();
+    while (wait_for_work(keeper)) {
+        struct arena arena ARENA_AUTO;
+        arena_init(&arena, SCRATCH_BYTES);
+        renew(keeper, &arena);
+        int64_t now_us = clock_monotonic_us();
+        if (now_us - asked_us >= HUB_CHECK_US) {
+            asked_us = now_us;
+            ask_hub(keeper, &arena);
+        }
+    }
+    return NULL;
+}
+
+enum outcome keeper_open(struct keeper *keeper, const struct keeper_options *options,
+                         struct err *err)
+{
+    *keeper = (struct keeper){.options = *options};
+    TRY(rconn_open(options->redis, &keeper->redis, err));
+    keeper->slots = calloc(options->slot_count, sizeof *keeper->slots);
+    pthread_mutex_init(&keeper->lock, NULL);
+    monotonic_cond_init(&keeper->changed);
+    if (keeper->slots == NULL || pthread_create(&keeper->thread, NULL, run, keeper) != 0) {
+        rconn_close(keeper->redis);
+        free(keeper->slots);
+        return FAIL_NO_MEMORY(err);
+    }
+    return OUTCOME_OK;
+}
+
+void keeper_close(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    keeper->stopping = true;
+    pthread_cond_broadcast(&keeper->changed);
+    pthread_mutex_unlock(&keeper->lock);
+    pthread_join(keeper->thread, NULL);
+    rconn_close(keeper->redis);
+    pgsql_close(keeper->hub);
+    free(keeper->slots);
+    pthread_cond_destroy(&keeper->changed);
+    pthread_mutex_destroy(&keeper->lock);
+}
+
+/* ---- for the job threads ---- */
+
+void keeper_enter(struct keeper *keeper, size_t slot, const struct event *event,
+                  const struct lease *lease, int64_t deadline_us)
+{
+    pthread_mutex_lock(&keeper->lock);
+    keeper->slots[slot] = (struct keeper_slot){.used = true,
+                                               .has_lease = lease != NULL,
+                                               .lease = lease == NULL ? (struct lease){0} : *lease,
+                                               .event = *event,
+                                               .deadline_us = deadline_us,
+                                               .renewed_us = clock_monotonic_us(),
+                                               .is_telling = true,
+                                               .sequence = event->sequence};
+    if (keeper->used_count++ == 0)
+        pthread_cond_signal(&keeper->changed);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+enum stop_reason keeper_work_ended(struct keeper *keeper, size_t slot, int64_t *ret_sequence)
+{
+    pthread_mutex_lock(&keeper->lock);
+    keeper->slots[slot].is_telling = false;
+    enum stop_reason reason = keeper->slots[slot].reason;
+    *ret_sequence = keeper->slots[slot].sequence;
+    pthread_mutex_unlock(&keeper->lock);
+    return reason;
+}
+
+void keeper_leave(struct keeper *keeper, size_t slot)
+{
+    pthread_mutex_lock(&keeper->lock);
+    keeper->slots[slot].used = false;
+    keeper->used_count--;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+void keeper_progress(struct keeper *keeper, size_t slot, const struct event_progress *progress)
+{
+    int64_t now_us = clock_monotonic_us();
+    pthread_mutex_lock(&keeper->lock);
+    if (keeper->slots[slot].used && keeper->slots[slot].is_telling)
+        progress_note(&keeper->slots[slot], progress, now_us);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+enum stop_reason keeper_reason(struct keeper *keeper, size_t slot)
+{
+    pthread_mutex_lock(&keeper->lock);
+    enum stop_reason reason = keeper->slots[slot].reason;
+    pthread_mutex_unlock(&keeper->lock);
+    return reason;
+}
+
+void keeper_stop_all(struct keeper *keeper, enum stop_reason reason)
+{
+    pthread_mutex_lock(&keeper->lock);
+    for (size_t i = 0; i < keeper->options.slot_count; i++)
+        stop_slot(&keeper->slots[i], reason);
+    pthread_mutex_unlock(&keeper->lock);
+}

@@ -1,0 +1,49 @@
+/*
+ * lease_store: leases and cancel flags as they stand in Redis.
+ *
+ * Is:      `<prefix>lease:<job>` = token with an expiry, `<prefix>cancel:<job>` = a flag with one.
+ * Is not:  a truth: Redis may forget all of it; fences and the ledger keep jobs safe.
+ * Threads: as its rconn.
+ *
+ * All fail as rconn_command does. A worker takes every failure for an outage: it waits.
+ */
+#ifndef HAUL_RUN_LEASE_STORE_H
+#define HAUL_RUN_LEASE_STORE_H
+
+#include "io/redis.h"
+
+#define LEASE_TOKEN_SIZE 64
+
+struct lease {
+    const char *job_id;
+    char token[LEASE_TOKEN_SIZE]; /* of one start of one worker */
+};
+
+enum lease_state {
+    LEASE_KEPT,      /* ours (a lease that Redis had forgotten is taken again) */
+    LEASE_LOST,      /* another one holds it */
+    LEASE_CANCELLED, /* ours, and a cancel is asked for */
+};
+
+/* False: another one holds it. */
+MUST_USE enum outcome lease_store_acquire(struct rconn *conn, const char *prefix,
+                                          const struct lease *lease, int64_t ttl_ms,
+                                          struct arena *arena, bool *ret_taken, struct err *err);
+
+/* Renews `count` leases in one round trip; writes `count` states. */
+MUST_USE enum outcome lease_store_renew(struct rconn *conn, const char *prefix,
+                                        const struct lease *leases, size_t count, int64_t ttl_ms,
+                                        struct arena *arena, enum lease_state *ret_states,
+                                        struct err *err);
+
+/* Gives it up if it is ours; with `clear_cancel` its cancel flag goes too. */
+MUST_USE enum outcome lease_store_release(struct rconn *conn, const char *prefix,
+                                          const struct lease *lease, bool clear_cancel,
+                                          struct arena *arena, struct err *err);
+
+/* The flag that the holder sees at its next renewal. */
+MUST_USE enum outcome lease_store_flag_cancel(struct rconn *conn, const char *prefix,
+                                              const char *job_id, struct arena *arena,
+                                              struct err *err);
+
+#endif

@@ -1,0 +1,139 @@
+/* outbox: see outbox.h. */
+#include "run/outbox.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define POLL_MS 100
+#define FULL_WAIT_US (2 * US_PER_MS)
+#define AGAIN_AFTER_US US_PER_S
+/* A longer outage only means that a job thread looks into the ledger once more. */
+#define DELIVERY_TIMEOUT_MS 120000
+
+static void drop_hold(struct outbox *outbox, struct delivery *delivery)
+{
+    if (atomic_fetch_sub(&delivery->holds, 1) != 1)
+        return;
+    if (atomic_load(&delivery->failed) && delivery->fate == FATE_DONE) {
+        delivery->fate = FATE_AGAIN;
+        delivery->again_at_us = clock_monotonic_us() + AGAIN_AFTER_US;
+    }
+    delivery_queue_push(outbox->done, delivery);
+}
+
+static void on_delivered(void *ctx, void *opaque, int64_t offset, enum outcome outcome,
+                         const struct err *err)
+{
+    struct outbox *outbox = ctx;
+    struct delivery *delivery = opaque;
+    (void)offset;
+    if (outcome != OUTCOME_OK) {
+        atomic_fetch_add(&outbox->failures, 1);
+        LOG_AT(LOG_ERROR, "kafka.not_delivered", LOG_ERR_FIELDS(err));
+    }
+    if (delivery == NULL)
+        return;
+    if (outcome != OUTCOME_OK)
+        atomic_store(&delivery->failed, true);
+    drop_hold(outbox, delivery);
+}
+
+static enum outcome open_producer(struct outbox *outbox, struct err *err)
+{
+    struct kafka_producer_options options = {.delivered = on_delivered,
+                                             .ctx = outbox,
+                                             .delivery_timeout_ms = DELIVERY_TIMEOUT_MS,
+                                             .compress = true};
+    return kafka_producer_open(outbox->conf, &options, &outbox->producer, err);
+}
+
+/* A dead producer reports all it still has as failed when it is closed. */
+static void replace_if_dead(struct outbox *outbox)
+{
+    struct err err = {0};
+    if (kafka_producer_check(outbox->producer, &err) == OUTCOME_OK)
+        return;
+    LOG_AT(LOG_ERROR, "kafka.producer_replaced", LOG_ERR_FIELDS(&err));
+    pthread_rwlock_wrlock(&outbox->lock);
+    struct kafka_producer *dead = outbox->producer;
+    if (open_producer(outbox, &err) == OUTCOME_OK)
+        kafka_producer_close(dead, 0);
+    else
+        LOG_AT(LOG_ERROR, "kafka.producer_failed", LOG_ERR_FIELDS(&err));
+    pthread_rwlock_unlock(&outbox->lock);
+}
+
+static void *run(void *arg)
+{
+    struct outbox *outbox = arg;
+    int64_t checked_us = 0;
+    while (!atomic_load(&outbox->stopping)) {
+        (void)kafka_producer_poll(outbox->producer, POLL_MS);
+        int64_t now_us = clock_monotonic_us();
+        if (now_us - checked_us > US_PER_S) {
+            checked_us = now_us;
+            replace_if_dead(outbox);
+        }
+    }
+    return NULL;
+}
+
+enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf,
+                         struct delivery_queue *done, struct err *err)
+{
+    *outbox = (struct outbox){.conf = conf, .done = done};
+    TRY(open_producer(outbox, err));
+    pthread_rwlock_init(&outbox->lock, NULL);
+    if (pthread_create(&outbox->thread, NULL, run, outbox) != 0) {
+        kafka_producer_close(outbox->producer, 0);
+        return FAIL(err, OUTCOME_RETRY, "no_memory", "can't start the outbox thread");
+    }
+    return OUTCOME_OK;
+}
+
+void outbox_close(struct outbox *outbox, int64_t flush_ms)
+{
+    atomic_store(&outbox->stopping, true);
+    pthread_join(outbox->thread, NULL);
+    kafka_producer_close(outbox->producer, flush_ms);
+    pthread_rwlock_destroy(&outbox->lock);
+}
+
+static enum outcome send_once(struct outbox *outbox, const struct kafka_record *record,
+                              struct err *err)
+{
+    pthread_rwlock_rdlock(&outbox->lock);
+    enum outcome outcome = kafka_producer_send(outbox->producer, record, err);
+    pthread_rwlock_unlock(&outbox->lock);
+    return outcome;
+}
+
+enum outcome outbox_send(struct outbox *outbox, struct kafka_record *record,
+                         struct delivery *delivery, struct err *err)
+{
+    record->opaque = delivery;
+    if (delivery == NULL)
+        return send_once(outbox, record, err);
+    atomic_fetch_add(&delivery->holds, 1);
+    enum outcome outcome;
+    while ((outcome = send_once(outbox, record, err)) == OUTCOME_RETRY &&
+           !atomic_load(&outbox->stopping))
+        clock_sleep_us(FULL_WAIT_US);
+    if (outcome != OUTCOME_OK)
+        atomic_fetch_sub(&delivery->holds, 1); /* the job thread's own hold keeps it */
+    return outcome;
+}
+
+void outbox_settle(struct outbox *outbox, struct delivery *delivery, enum delivery_fate fate)
+{
+    delivery->fate = fate;
+    drop_hold(outbox, delivery);
+}
+
+size_t outbox_pending(struct outbox *outbox)
+{
+    pthread_rwlock_rdlock(&outbox->lock);
+    size_t pending = kafka_producer_pending(outbox->producer);
+    pthread_rwlock_unlock(&outbox->lock);
+    return pending;
+}

@@ -1,0 +1,58 @@
+/*
+ * partitions: the poll thread's table of what it reads: offsets, held records, pauses.
+ *
+ * Is:      the state of one assignment (an epoch). A new assignment is a new table.
+ * Owns:    the deliveries that it holds back.
+ * Threads: the poll thread alone.
+ */
+#ifndef HAUL_RUN_PARTITIONS_H
+#define HAUL_RUN_PARTITIONS_H
+
+#include "model/offset_map.h"
+#include "run/runtime.h"
+
+#define PARTITION_WINDOW 4096 /* offsets between the lowest incomplete one and the highest */
+
+struct partition {
+    char topic[TOPIC_NAME_SIZE];
+    int32_t number;
+    int lane;
+    struct offset_map map;
+    uint64_t bits[OFFSET_MAP_WORDS(PARTITION_WINDOW)];
+    int64_t committed; /* by us or before us; KAFKA_OFFSET_NONE = never */
+    /* Read, and waiting for their time or for room in the window; in order. */
+    struct delivery *held_head, *held_tail;
+    bool is_paused;
+};
+
+struct partitions {
+    uint64_t epoch;
+    size_t count;
+    struct partition *items;
+    size_t last_found;
+    size_t held;
+};
+
+/* A new epoch with these; the old table must be cleared. */
+MUST_USE enum outcome partitions_assign(struct partitions *table, const struct runtime *rt,
+                                        const struct kafka_partition *list, size_t count,
+                                        struct err *err);
+/* Forgets all, frees what is held, ends the epoch: completions of it are ignored from now on. */
+void partitions_clear(struct partitions *table);
+
+/* NULL when it is not of this assignment. */
+struct partition *partitions_find(struct partitions *table, const char *topic, int32_t number);
+
+/* Puts a delivery behind the others that wait there. */
+void partitions_hold(struct partitions *table, struct partition *partition,
+                     struct delivery *delivery);
+struct delivery *partitions_unhold(struct partitions *table, struct partition *partition);
+
+/* The commits that are news: up to `max` into `ret_list`; topics point into the table. */
+size_t partitions_news(const struct partitions *table, struct kafka_partition *ret_list,
+                       size_t max);
+/* They were taken. */
+void partitions_committed(struct partitions *table, const struct kafka_partition *list,
+                          size_t count);
+
+#endif

@@ -1,0 +1,350 @@
+/* poll: see poll.h. */
+#include "run/poll.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/job.h"
+#include "run/signals.h"
+
+#define POLL_MS 50
+#define HELD_POLL_MS 5
+#define COMMIT_TIMEOUT_MS 5000
+#define FULL_GRACE_US (300 * US_PER_MS) /* pausing drops what was prefetched: not for a moment */
+#define UNSETTLED_MAX 8192
+#define STOP_GRACE_US (3 * US_PER_S)  /* for jobs to see that they should stop */
+#define ABORT_GRACE_US (2 * US_PER_S) /* for threads to leave their waits */
+#define REPORTS_WAIT_US (5 * US_PER_S)
+
+static void free_delivery(struct poller *poller, struct delivery *delivery)
+{
+    poller->live--;
+    delivery_free(delivery);
+}
+
+/* ---- records in ---- */
+
+static void give_out(struct poller *poller, struct delivery *delivery)
+{
+    metric_add(&poller->rt->metrics.buffered, 1);
+    delivery_queue_push(&poller->rt->ready, delivery);
+}
+
+static bool is_due(const struct poller *poller, const struct delivery *delivery)
+{
+    if (delivery->lane == LANE_JOBS || clock_wall_us() >= delivery->not_before_us)
+        return true;
+    /* A header that asks for more than its tier gives (or a clock that jumped) does not hold the
+     * others back: the job thread sends it on to wait elsewhere. */
+    int scale = (int)poller->rt->conf->retry_scale_percent;
+    int64_t held_us = clock_monotonic_us() - delivery->read_us;
+    return held_us >= retry_hold_max_us((size_t)delivery->lane, scale);
+}
+
+/* False: it has to wait for its time or for room. */
+static bool admit(struct poller *poller, struct partition *partition, struct delivery *delivery)
+{
+    if (!is_due(poller, delivery))
+        return false;
+    switch (offset_map_take(&partition->map, delivery->message.offset)) {
+    case OFFSET_FULL:
+        return false;
+    case OFFSET_KNOWN:
+        free_delivery(poller, delivery);
+        return true;
+    case OFFSET_TAKEN:
+        break;
+    }
+    give_out(poller, delivery);
+    return true;
+}
+
+static int64_t read_not_before(const struct kafka_message *message)
+{
+    struct slice value;
+    char text[CLOCK_TEXT_SIZE + 8];
+    int64_t wall_us;
+    if (!kafka_message_find_header(message, JOB_HEADER_NOT_BEFORE, &value) || value.data == NULL ||
+        value.len >= sizeof text)
+        return 0;
+    memcpy(text, value.data, value.len);
+    text[value.len] = '\0';
+    return clock_parse(text, &wall_us) ? wall_us : 0;
+}
+
+static void take_message(struct poller *poller, struct kafka_message *message)
+{
+    struct partition *partition =
+        partitions_find(&poller->table, message->topic, message->partition);
+    struct delivery *delivery = partition == NULL ? NULL : delivery_new(message);
+    if (delivery == NULL || atomic_load(&poller->rt->stopping)) {
+        kafka_message_done(message); /* not complete: it will be delivered again */
+        delivery_free(delivery);
+        return;
+    }
+    poller->live++;
+    metric_add(&poller->rt->metrics.records_read, 1);
+    delivery->partition = (size_t)(partition - poller->table.items);
+    delivery->epoch = poller->table.epoch;
+    delivery->lane = partition->lane;
+    delivery->read_us = clock_monotonic_us();
+    if (delivery->lane != LANE_JOBS)
+        delivery->not_before_us = read_not_before(&delivery->message);
+    if (partition->held_head != NULL || !admit(poller, partition, delivery)) {
+        partitions_hold(&poller->table, partition, delivery);
+        poller_pause(poller, partition, true);
+    }
+}
+
+static void try_held(struct poller *poller)
+{
+    for (size_t i = 0; poller->table.held > 0 && i < poller->table.count; i++) {
+        struct partition *partition = &poller->table.items[i];
+        if (partition->held_head == NULL)
+            continue;
+        while (partition->held_head != NULL) {
+            struct delivery *head = partition->held_head, *next = head->next;
+            if (!admit(poller, partition, head))
+                break;
+            partition->held_head = next;
+            partition->held_tail = next == NULL ? NULL : partition->held_tail;
+            poller->table.held--;
+        }
+        if (partition->held_head == NULL && !poller->is_full)
+            poller_pause(poller, partition, false);
+    }
+}
+
+static void try_delayed(struct poller *poller)
+{
+    int64_t now_us = clock_monotonic_us();
+    for (struct delivery **link = &poller->delayed; *link != NULL;) {
+        struct delivery *delivery = *link;
+        if (delivery->again_at_us > now_us) {
+            link = &delivery->next;
+            continue;
+        }
+        *link = delivery->next;
+        poller->delayed_count--;
+        give_out(poller, delivery);
+    }
+}
+
+/* ---- records out ---- */
+
+static void take_back(struct poller *poller, struct delivery *delivery)
+{
+    bool is_ours = delivery->epoch == poller->table.epoch;
+    if (is_ours && delivery->fate == FATE_AGAIN && !atomic_load(&poller->rt->stopping)) {
+        delivery->next = poller->delayed;
+        poller->delayed = delivery;
+        poller->delayed_count++;
+        return;
+    }
+    if (is_ours && delivery->fate == FATE_DONE)
+        (void)offset_map_complete(&poller->table.items[delivery->partition].map,
+                                  delivery->message.offset);
+    free_delivery(poller, delivery);
+}
+
+void poller_take_done(struct poller *poller, int64_t timeout_us)
+{
+    struct delivery *delivery = delivery_queue_take_all(&poller->rt->done, timeout_us);
+    while (delivery != NULL) {
+        struct delivery *next = delivery->next;
+        take_back(poller, delivery);
+        delivery = next;
+    }
+}
+
+void poller_commit(struct poller *poller)
+{
+    struct runtime *rt = poller->rt;
+    struct kafka_partition list[64];
+    struct err err = {0};
+    size_t count;
+    poller->commit_due_us = clock_monotonic_us() + rt->conf->commit_interval_ms * US_PER_MS;
+    while ((count = partitions_news(&poller->table, list, 64)) > 0) {
+        if (kafka_consumer_commit(poller->consumer, list, count, COMMIT_TIMEOUT_MS, &err) !=
+            OUTCOME_OK) {
+            metric_add(&rt->metrics.commit_failures, 1);
+            LOG_AT(LOG_WARN, "kafka.not_committed", LOG_ERR_FIELDS(&err));
+            return;
+        }
+        metric_add(&rt->metrics.commits, 1);
+        partitions_committed(&poller->table, list, count);
+    }
+}
+
+void poller_drop_waiting(struct poller *poller)
+{
+    struct delivery *queued = delivery_queue_take_all(&poller->rt->ready, 0);
+    while (queued != NULL) {
+        struct delivery *next = queued->next;
+        metric_add(&poller->rt->metrics.buffered, -1);
+        free_delivery(poller, queued);
+        queued = next;
+    }
+    while (poller->delayed != NULL) {
+        struct delivery *delivery = poller->delayed;
+        poller->delayed = delivery->next;
+        poller->delayed_count--;
+        free_delivery(poller, delivery);
+    }
+    for (size_t i = 0; i < poller->table.count; i++) {
+        while (poller->table.items[i].held_head != NULL)
+            free_delivery(poller, partitions_unhold(&poller->table, &poller->table.items[i]));
+    }
+}
+
+/* ---- back-pressure ---- */
+
+void poller_pause(struct poller *poller, struct partition *partition, bool pause)
+{
+    struct kafka_partition one = {.topic = partition->topic, .partition = partition->number};
+    struct err err = {0};
+    if (partition->is_paused == pause)
+        return;
+    enum outcome outcome = pause ? kafka_consumer_pause(poller->consumer, &one, 1, &err)
+                                 : kafka_consumer_resume(poller->consumer, &one, 1, &err);
+    if (outcome != OUTCOME_OK) {
+        LOG_AT(LOG_WARN, "kafka.not_paused", LOG_TEXT("topic", one.topic), LOG_ERR_FIELDS(&err));
+        return; /* what it still gives is held; it is tried again */
+    }
+    partition->is_paused = pause;
+    metric_add(&poller->rt->metrics.paused, pause ? 1 : -1);
+}
+
+void poller_pause_all(struct poller *poller, bool pause)
+{
+    for (size_t i = 0; i < poller->table.count; i++) {
+        struct partition *partition = &poller->table.items[i];
+        if (pause || partition->held_head == NULL)
+            poller_pause(poller, partition, pause);
+    }
+    poller->is_full = pause;
+}
+
+static int64_t load_of(const struct poller *poller)
+{
+    return metric_get(&poller->rt->metrics.buffered) + (int64_t)poller->delayed_count;
+}
+
+/* Hysteresis: full at the bound, open again at half of it. True: read nothing now. */
+static bool is_backed_up(struct poller *poller)
+{
+    int64_t max = poller->rt->conf->buffered_jobs_max;
+    bool is_over = load_of(poller) >= max || poller->live >= UNSETTLED_MAX + (size_t)max;
+    bool is_half = load_of(poller) * 2 <= max && poller->live <= UNSETTLED_MAX / 2 + (size_t)max;
+    int64_t now_us = clock_monotonic_us();
+    if (poller->is_full) {
+        if (is_half)
+            poller_pause_all(poller, false);
+        return poller->is_full;
+    }
+    if (!is_over) {
+        poller->full_since_us = 0;
+        return false;
+    }
+    if (poller->full_since_us == 0)
+        poller->full_since_us = now_us;
+    if (now_us - poller->full_since_us >= FULL_GRACE_US)
+        poller_pause_all(poller, true);
+    return true;
+}
+
+/* ---- the loop ---- */
+
+static void poll_once(struct poller *poller, int64_t timeout_ms)
+{
+    struct kafka_message message = {0};
+    struct err err = {0};
+    enum outcome outcome = kafka_consumer_poll(poller->consumer, timeout_ms, &message, &err);
+    if (outcome != OUTCOME_OK) {
+        LOG_AT(LOG_WARN, "kafka.consumer", LOG_ERR_FIELDS(&err));
+        poller->is_fatal = strcmp(err.code, "kafka.fatal") == 0;
+    } else if (message.native != NULL) {
+        take_message(poller, &message);
+    }
+}
+
+static void publish(struct poller *poller)
+{
+    struct metrics *metrics = &poller->rt->metrics;
+    int64_t incomplete = 0;
+    for (size_t i = 0; i < poller->table.count; i++)
+        incomplete += (int64_t)poller->table.items[i].map.incomplete;
+    metric_set(&metrics->offsets_incomplete, incomplete);
+    metric_set(&metrics->held, (int64_t)(poller->table.held + poller->delayed_count));
+    metric_set(&metrics->unsettled, (int64_t)poller->live);
+}
+
+static void go_round(struct poller *poller)
+{
+    int64_t now_us = clock_monotonic_us();
+    metric_set(&poller->rt->metrics.polled_us, now_us);
+    poller_take_done(poller, 0);
+    if (poller->delayed != NULL)
+        try_delayed(poller);
+    if (poller->table.held > 0)
+        try_held(poller);
+    if (now_us >= poller->commit_due_us) {
+        poller_commit(poller);
+        publish(poller);
+    }
+    if (is_backed_up(poller)) {
+        if (poller->is_full)
+            poll_once(poller, 0);
+        poller_take_done(poller, POLL_MS * US_PER_MS / 10);
+        return;
+    }
+    bool waits = poller->table.held > 0 || poller->delayed != NULL;
+    poll_once(poller, waits ? HELD_POLL_MS : POLL_MS);
+}
+
+/* True: all job threads have ended. */
+static bool wait_for_threads(struct poller *poller, int64_t timeout_us)
+{
+    struct runtime *rt = poller->rt;
+    int64_t until_us = clock_monotonic_us() + timeout_us;
+    while (atomic_load(&rt->threads_alive) > 0 && clock_monotonic_us() < until_us) {
+        metric_set(&rt->metrics.polled_us, clock_monotonic_us());
+        if (!poller->is_fatal)
+            poll_once(poller, 0);
+        poller_take_done(poller, POLL_MS * US_PER_MS / 5);
+        if (clock_monotonic_us() >= poller->commit_due_us)
+            poller_commit(poller);
+    }
+    return atomic_load(&rt->threads_alive) == 0;
+}
+
+static bool drain(struct poller *poller)
+{
+    struct runtime *rt = poller->rt;
+    LOG_AT(LOG_INFO, "worker.draining", LOG_INT("running", metric_get(&rt->metrics.running)),
+           LOG_INT("grace_ms", rt->conf->drain_timeout_ms));
+    atomic_store(&rt->stopping, true);
+    delivery_queue_close(&rt->ready);
+    poller_pause_all(poller, true);
+    poller_drop_waiting(poller);
+    bool is_done = wait_for_threads(poller, rt->conf->drain_timeout_ms * US_PER_MS);
+    if (!is_done) {
+        keeper_stop_all(&rt->keeper, STOP_SHUTDOWN);
+        is_done = wait_for_threads(poller, STOP_GRACE_US);
+    }
+    atomic_store(&rt->aborting, true);
+    if (!is_done)
+        is_done = wait_for_threads(poller, ABORT_GRACE_US);
+    int64_t until_us = clock_monotonic_us() + REPORTS_WAIT_US;
+    while (poller->live > 0 && is_done && clock_monotonic_us() < until_us)
+        poller_take_done(poller, POLL_MS * US_PER_MS);
+    poller_commit(poller);
+    return is_done;
+}
+
+bool poller_run(struct poller *poller)
+{
+    struct runtime *rt = poller->rt;
+    while (!signals_is_stop_asked() && !atomic_load(&rt->has_bug) && !poller->is_fatal)
+        go_round(poller);
+    return drain(poller);
+}

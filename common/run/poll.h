@@ -1,0 +1,54 @@
+/*
+ * poll: the loop of the process's main thread, which alone owns the consumer.
+ *
+ * Is:      reading, holding back what is not due, back-pressure, completion of offsets, commits,
+ *          rebalances, the drain. poll.c is the loop; poll_rebalance.c the group's callbacks.
+ * Owns:    every delivery while it is in no queue and with no job thread.
+ * Threads: one.
+ *
+ * An assignment is an epoch. A completion of an older epoch changes nothing: its record is
+ * delivered again, to whoever reads that partition now, and the ledger tells what became of it.
+ */
+#ifndef HAUL_RUN_POLL_H
+#define HAUL_RUN_POLL_H
+
+#include "run/partitions.h"
+
+struct poller {
+    struct runtime *rt;
+    struct kafka_consumer *consumer;
+    struct partitions table;
+    struct delivery *delayed; /* to be given out again at their time */
+    size_t delayed_count;
+    size_t live;  /* deliveries that are not freed */
+    bool is_full; /* all partitions are paused */
+    int64_t full_since_us;
+    int64_t commit_due_us;
+    bool is_fatal; /* the consumer is dead */
+};
+
+/* Opens the consumer and subscribes; does not wait for a broker. */
+MUST_USE enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *err);
+
+/* Until a stop is asked for; then drains. True: every job ended or was handed back. */
+bool poller_run(struct poller *poller);
+
+/* Everything is settled: commits and leaves the group. The outbox is closed before. */
+void poller_close(struct poller *poller);
+
+/* ---- between poll.c and poll_rebalance.c ---- */
+
+void poller_assigned(void *ctx, struct kafka_partition *partitions, size_t count);
+void poller_revoked(void *ctx, const struct kafka_partition *partitions, size_t count);
+void poller_lost(void *ctx, const struct kafka_partition *partitions, size_t count);
+
+/* Takes what came back: completes offsets; waits at most `timeout_us` for the first. */
+void poller_take_done(struct poller *poller, int64_t timeout_us);
+/* Commits what is news, if anything is. */
+void poller_commit(struct poller *poller);
+/* Frees what no job thread works on: queued, delayed, held. */
+void poller_drop_waiting(struct poller *poller);
+void poller_pause(struct poller *poller, struct partition *partition, bool pause);
+void poller_pause_all(struct poller *poller, bool pause);
+
+#endif
