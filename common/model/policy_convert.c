@@ -138,9 +138,11 @@ static bool read_loosely(enum value_type type, const char *text, size_t len, int
     size_t date_len = type == VALUE_DATE && len >= TIMESTAMP_LEN ? DATE_LEN : len;
     bool has_date = date_parse(text, date_len, &days) && days != VALUE_DATE_INFINITY &&
                     days != -VALUE_DATE_INFINITY;
+    if (has_date && type != VALUE_DATE)
+        return !__builtin_mul_overflow((int64_t)days, INT64_C(86400000000), ret_value);
     if (has_date)
-        *ret_value = type == VALUE_DATE ? days : days * INT64_C(86400000000);
-    if (has_date || type == VALUE_DATE)
+        *ret_value = days;
+    if (type == VALUE_DATE)
         return has_date;
     return timestamp_parse(text, len, ret_value) || timestamptz_parse(text, len, ret_value);
 }

@@ -11,10 +11,10 @@ static bool parse_hash(const struct jval *object, const char *name, struct hash1
     return text != NULL && hash128_parse(text, ret_hash);
 }
 
-static bool parse_chunk(const struct jval *item, struct arena *arena, struct receipt_chunk *chunk)
+static bool parse_chunk(const struct jval *item, struct receipt_chunk *chunk)
 {
-    chunk->from = arena_strdup(arena, jval_text(item, "from", NULL));
-    chunk->to = arena_strdup(arena, jval_text(item, "to", NULL));
+    chunk->from = jval_text(item, "from", NULL);
+    chunk->to = jval_text(item, "to", NULL);
     chunk->done = jval_bool(item, "done", false);
     if (!chunk->done)
         return true;
@@ -33,7 +33,7 @@ static bool parse_chunks(const struct jval *list, struct arena *arena, struct sy
     if (state->chunks == NULL)
         return false;
     for (size_t i = 0; i < state->chunk_count; i++)
-        if (!parse_chunk(&list->array.items[i], arena, &state->chunks[i]))
+        if (!parse_chunk(&list->array.items[i], &state->chunks[i]))
             return false;
     return true;
 }

@@ -1,4 +1,5 @@
 /* split: every value falls into exactly one range. */
+#include "base/num.h"
 #include "check.h"
 #include "model/split.h"
 
@@ -99,7 +100,7 @@ static size_t format_point(enum value_type type, uint64_t point, char *to)
     int64_t value = (int64_t)(point ^ UINT64_C(1) << 63);
     uint8_t bytes[16] = {0};
     if (type == VALUE_INT64)
-        return (size_t)sprintf(to, "%lld", (long long)value);
+        return num_format_i64(value, to);
     if (type == VALUE_DATE)
         return date_format((int32_t)value, to);
     if (type == VALUE_TIMESTAMP)
@@ -180,8 +181,10 @@ static void ranges_are_even(void)
     CHECK_OK(split_ranges(&spec, "1", "10000000", 10000000, 1000, &arena, &list, &err), &err);
     CHECK_INT(list.count, SPLIT_RANGES_MAX);
     for (size_t k = 1; k + 1 < list.count; k++) {
-        long long width = atoll(list.ranges[k].to) - atoll(list.ranges[k].from);
-        CHECK(width >= 9765 && width <= 9766);
+        const char *from = list.ranges[k].from, *to = list.ranges[k].to;
+        int64_t first = 0, end = 0;
+        CHECK(num_parse_i64(from, strlen(from), &first) && num_parse_i64(to, strlen(to), &end));
+        CHECK(end - first >= 9765 && end - first <= 9766);
     }
 }
 

@@ -1,0 +1,89 @@
+/* io/pgsql without a server: SQLSTATEs, URLs, a port that nobody listens on. */
+#include "base/clock.h"
+#include "check.h"
+#include "io/pgsql.h"
+
+static void test_outcomes_of_states(void)
+{
+    static const struct {
+        const char *sqlstate;
+        enum outcome want;
+    } cases[] = {
+        {NULL, OUTCOME_PERMANENT},    {"", OUTCOME_PERMANENT},      {"08006", OUTCOME_RETRY},
+        {"08P01", OUTCOME_PERMANENT}, {"57P01", OUTCOME_RETRY},     {"57P03", OUTCOME_RETRY},
+        {"57P04", OUTCOME_PERMANENT}, {"57014", OUTCOME_RETRY},     {"53300", OUTCOME_RETRY},
+        {"53100", OUTCOME_RETRY},     {"40001", OUTCOME_RETRY},     {"40P01", OUTCOME_RETRY},
+        {"40002", OUTCOME_PERMANENT}, {"55P03", OUTCOME_RETRY},     {"55000", OUTCOME_PERMANENT},
+        {"23505", OUTCOME_PERMANENT}, {"42P01", OUTCOME_PERMANENT}, {"25006", OUTCOME_RETRY},
+        {"XX000", OUTCOME_PERMANENT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (!CHECK_INT(pgsql_outcome(cases[i].sqlstate), cases[i].want))
+            CHECK_TEXT(cases[i].sqlstate, "the case that failed");
+}
+
+static void test_finds_states_in_messages(void)
+{
+    static const struct {
+        const char *message, *want;
+    } cases[] = {
+        {"connection to server at \"h\", port 1 failed: FATAL:  28P01: password ...", "28P01"},
+        {"FATAL:  3D000: database \"x\" does not exist", "3D000"},
+        {"FEHLER:  08006: x", "08006"},
+        {"a:  b: FATAL:  57P03: starting up", "57P03"},
+        {"connection to server failed: Connection refused", NULL},
+        {"FATAL:  password authentication failed", NULL},
+        {"FATAL:  28P01", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char state[6] = "none";
+        CHECK_INT(pgsql_find_sqlstate(cases[i].message, state), cases[i].want != NULL);
+        CHECK_TEXT(state, cases[i].want == NULL ? "none" : cases[i].want);
+    }
+}
+
+static void test_refuses_urls(void)
+{
+    static const char *const cases[] = {NULL, "postgresql://u:s3cret@h:port:x/",
+                                        "postgresql://h/?nosuch=s3cret", "s3cret"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = {0};
+        struct pgsql *db = NULL;
+        struct pgsql_conf conf = {cases[i], 500, 500, NULL};
+        CHECK_OUTCOME(pgsql_open(&conf, &db, &err), OUTCOME_PERMANENT, &err);
+        CHECK_TEXT(err.code, "hub.conf");
+        CHECK(strstr(err.message, "s3cret") == NULL);
+        CHECK(db == NULL);
+    }
+}
+
+static void test_nobody_listens(void)
+{
+    struct err err = {0};
+    struct pgsql *db = NULL;
+    struct pgsql_conf conf = {"postgresql://u:p@127.0.0.1:1/d", 500, 500, NULL};
+    int64_t begin_us = clock_monotonic_us();
+    CHECK_OUTCOME(pgsql_open(&conf, &db, &err), OUTCOME_RETRY, &err);
+    CHECK_TEXT(err.code, "hub.unreachable");
+    CHECK(clock_monotonic_us() - begin_us < 2 * US_PER_S);
+}
+
+static void test_parameters(void)
+{
+    struct pgsql_params params = PGSQL_PARAMS(PGSQL_INT(INT64_MIN), NULL, PGSQL_BOOL(false));
+    CHECK_INT(params.count, 3);
+    CHECK_TEXT(params.texts[0], "-9223372036854775808");
+    CHECK(params.texts[1] == NULL);
+    CHECK_TEXT(params.texts[2], "false");
+}
+
+static CU_TestInfo tests[] = {
+    {"outcomes of states", test_outcomes_of_states},
+    {"finds states in messages", test_finds_states_in_messages},
+    {"refuses URLs", test_refuses_urls},
+    {"nobody listens", test_nobody_listens},
+    {"parameters", test_parameters},
+    CU_TEST_INFO_NULL,
+};
+CHECK_MAIN("io/pgsql", tests)
