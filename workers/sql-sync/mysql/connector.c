@@ -94,8 +94,10 @@ const struct connector connector_mysql = {
     .title = "MySQL, MariaDB",
     .doc = "MySQL 5.7 and later, MariaDB 10.3 and later; InnoDB tables as target.",
     .config = &config_table,
-    .features = CONNECTOR_SOURCE | CONNECTOR_QUERY | CONNECTOR_SNAPSHOT | CONNECTOR_CURSOR |
-                CONNECTOR_CURSOR_HORIZON,
+    .features = CONNECTOR_SOURCE | CONNECTOR_TARGET | CONNECTOR_QUERY | CONNECTOR_SNAPSHOT |
+                CONNECTOR_CURSOR | CONNECTOR_CURSOR_HORIZON | CONNECTOR_UPSERT | CONNECTOR_DELETE |
+                CONNECTOR_TRANSACTIONAL | CONNECTOR_SWAP | CONNECTOR_SCHEMA_CHANGE |
+                CONNECTOR_READ_BACK,
     .types_read = mys_types_read,
     .types_write = mys_types_write,
     .limits =
@@ -132,4 +134,15 @@ const struct connector connector_mysql = {
     .snapshot_end = mys_snapshot_end,
     .cursor_high = mys_cursor_high,
     .key_stats = mys_key_stats,
+    .table_create = mys_table_create,
+    .table_change = mys_table_change,
+    .table_finish = mys_table_finish,
+    .table_swap = mys_table_swap,
+    .stage_drop = mys_stage_drop,
+    .checkpoint_take = mys_checkpoint_take,
+    .write_begin = mys_write_begin,
+    .write_batch = mys_write_batch,
+    .read_back = mys_read_back,
+    .write_commit = mys_write_commit,
+    .write_end = mys_write_end,
 };

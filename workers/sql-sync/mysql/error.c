@@ -20,12 +20,15 @@ struct known {
 #define LOST NULL, "read.lost", "write.lost"
 #define FORBIDDEN "connect.database", "stream.forbidden", "target.forbidden"
 #define MISSING "connect.database", "stream.missing", "target.missing"
-#define FULL NULL, NULL, "target.full"
+#define FULL NULL, "read.resources", "target.full"
+#define RESOURCES NULL, "read.resources", "write.resources"
+#define CONFLICT NULL, "read.conflict", "write.conflict"
+#define LOCKED NULL, "read.locked", "write.locked"
 #define TIMEOUT NULL, "statement.timeout", "statement.timeout"
 #define AUTH "connect.auth", "connect.auth", "connect.auth"
 #define REFUSED "connect.refused", "read.lost", "write.lost"
 
-static const char hint_full[] = "make room on the server's disk (tables, temporary files, logs)";
+static const char hint_full[] = "free or add disk space on the server, then replay the job";
 static const char hint_grant[] = "grant the connection's user what the statement needs";
 static const char hint_auth[] = "check user and password, and that the account may log in from "
                                 "this host";
@@ -61,13 +64,13 @@ static const struct known known_errors[] = {
     {3169, OUTCOME_RETRY, LOST, "someone ended the connection (KILL)"},
     {4031, OUTCOME_RETRY, LOST, "the server ended an idle connection"},
     /* concurrency */
-    {1205, OUTCOME_RETRY, NULL, NULL, NULL, "another transaction holds a lock"},
-    {1213, OUTCOME_RETRY, NULL, NULL, NULL, NULL},
-    {1206, OUTCOME_RETRY, NULL, NULL, NULL, NULL},
-    {1412, OUTCOME_RETRY, NULL, NULL, NULL, "the table was altered during the snapshot"},
-    {1637, OUTCOME_RETRY, NULL, NULL, NULL, NULL},
-    {1020, OUTCOME_RETRY, NULL, NULL, NULL, NULL},
-    {1180, OUTCOME_RETRY, NULL, NULL, NULL, NULL},
+    {1205, OUTCOME_RETRY, LOCKED, "another transaction holds a lock"},
+    {1213, OUTCOME_RETRY, CONFLICT, NULL},
+    {1206, OUTCOME_RETRY, RESOURCES, NULL},
+    {1412, OUTCOME_RETRY, CONFLICT, "the table was altered during the snapshot"},
+    {1637, OUTCOME_RETRY, RESOURCES, NULL},
+    {1020, OUTCOME_RETRY, CONFLICT, NULL},
+    {1180, OUTCOME_RETRY, CONFLICT, NULL},
     {1969, OUTCOME_RETRY, TIMEOUT, hint_timeout},
     {3024, OUTCOME_RETRY, TIMEOUT, hint_timeout},
     {1290, OUTCOME_RETRY, NULL, NULL, "target.forbidden", hint_read_only},
@@ -75,11 +78,11 @@ static const struct known known_errors[] = {
     {1792, OUTCOME_PERMANENT, NULL, "stream.forbidden", "target.forbidden",
      "the session may only read"},
     /* room */
-    {1021, OUTCOME_RETRY, FULL, hint_full},
-    {1114, OUTCOME_RETRY, FULL, hint_full},
-    {1041, OUTCOME_RETRY, NULL, NULL, NULL, "the server is out of memory"},
-    {1037, OUTCOME_RETRY, NULL, NULL, NULL, "the server is out of memory"},
-    {1038, OUTCOME_RETRY, NULL, NULL, NULL, "the server is out of sort memory"},
+    {1021, OUTCOME_PERMANENT, FULL, hint_full},
+    {1114, OUTCOME_PERMANENT, FULL, hint_full},
+    {1041, OUTCOME_RETRY, RESOURCES, "the server is out of memory"},
+    {1037, OUTCOME_RETRY, RESOURCES, "the server is out of memory"},
+    {1038, OUTCOME_RETRY, RESOURCES, "the server is out of sort memory"},
     /* who may do what */
     {1045, OUTCOME_PERMANENT, AUTH, hint_auth},
     {1698, OUTCOME_PERMANENT, AUTH, hint_auth},
@@ -291,8 +294,8 @@ enum outcome mys_error(enum mys_side side, unsigned number, const char *text, st
     enum outcome outcome = known == NULL ? default_outcome(number) : known->outcome;
     const char *code = code_of(known, side), *hint = known == NULL ? NULL : known->hint;
     if (is_disk_full(number, text)) {
-        outcome = OUTCOME_RETRY;
-        code = side == MYS_SOURCE ? "read.lost" : "target.full";
+        outcome = OUTCOME_PERMANENT;
+        code = side == MYS_SOURCE ? "read.resources" : "target.full";
         hint = hint_full;
     } else if (is_network_in_tls(number, text)) {
         outcome = OUTCOME_RETRY;

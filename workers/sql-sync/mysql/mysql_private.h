@@ -184,4 +184,121 @@ enum outcome mys_key_stats(struct session *session, const struct stream_ref *str
                            const struct column_spec *column, struct arena *arena,
                            struct key_stats *ret_stats, struct err *err);
 
+/* ---- target: schema (ddl.c, schema.c, finish.c) ---- */
+
+enum mys_line {
+    MYS_LINE_COLUMN,
+    MYS_LINE_KEY, /* primary, unique, fulltext, ... */
+    MYS_LINE_FOREIGN_KEY,
+    MYS_LINE_CHECK,
+    MYS_LINE_OTHER,
+};
+
+/* A table's definition as SHOW CREATE TABLE prints it, by lines without their commas. */
+struct mys_ddl {
+    size_t count;
+    struct slice *lines;
+    enum mys_line *kinds;
+    struct slice tail; /* from ")" on: options, partitions */
+};
+
+enum outcome mys_ddl_read(struct session *session, const struct stream_ref *table,
+                          struct arena *arena, struct mys_ddl *ret_ddl, struct err *err);
+/* Where the token begins outside of quotes; NULL when it is not there. */
+const char *mys_ddl_find(struct slice text, const char *token);
+/* The column's line; an empty slice when there is none. */
+struct slice mys_ddl_column(const struct mys_ddl *ddl, const char *name);
+/* A column's line in three: its quoted name, its type, and the rest. */
+void mys_ddl_split_column(struct slice line, struct slice *ret_name, struct slice *ret_type,
+                          struct slice *ret_rest);
+/* Adds the text without "token" and, when `with_digits`, the digits behind it. */
+void mys_ddl_add_without(struct str *sql, struct slice text, const char *token, bool with_digits);
+
+/* Bytes that each text or bytes column of a key may have. */
+size_t mys_key_bytes(const struct column_spec *columns, const size_t *key, size_t key_count);
+bool mys_is_in_key(size_t column, const size_t *key, size_t key_count);
+enum outcome mys_table_exists(struct session *session, const struct stream_ref *table,
+                              bool *ret_exists, struct err *err);
+enum outcome mys_table_create(struct session *session, const struct create_request *request,
+                              struct err *err);
+enum outcome mys_table_change(struct session *session, const struct stream_ref *table,
+                              const struct schema_change *changes, size_t count, struct err *err);
+enum outcome mys_table_finish(struct session *session, const struct finish_request *request,
+                              struct err *err);
+enum outcome mys_stage_drop(struct session *session, const struct stream_ref *stage,
+                            struct err *err);
+
+/* ---- target: checkpoints and swap (checkpoint.c, swap.c) ---- */
+
+enum outcome mys_checkpoint_take(struct session *session, const struct checkpoint_ref *checkpoint,
+                                 struct arena *arena, const char **ret_state, struct err *err);
+/* In the transaction of the data; CANCELLED "fenced". */
+enum outcome mys_checkpoint_store(struct session *session, const struct checkpoint_ref *checkpoint,
+                                  const char *state, struct err *err);
+/* "UPDATE checkpoint SET what WHERE it is still ours": CANCELLED "fenced" when no row was. */
+enum outcome mys_checkpoint_update(struct session *session, const struct checkpoint_ref *checkpoint,
+                                   const struct str *what, struct err *err);
+/* The server-wide lock under which a fence is taken and a swap done; held by this connection. */
+enum outcome mys_checkpoint_lock(struct session *session, const struct checkpoint_ref *checkpoint,
+                                 struct err *err);
+void mys_checkpoint_unlock(struct session *session, const struct checkpoint_ref *checkpoint);
+enum outcome mys_table_swap(struct session *session, const struct swap_request *request,
+                            struct err *err);
+/* The swap that a dead worker had begun, found in the checkpoint. */
+struct mys_swap {
+    struct stream_ref stage, target;
+    const char *state;
+};
+/* Finishes or forgets it; says whether its state holds. Under the checkpoint's lock. */
+enum outcome mys_swap_repair(struct session *session, const struct checkpoint_ref *checkpoint,
+                             const struct mys_swap *swap, bool *ret_done, struct err *err);
+
+/* ---- target: rows (write.c, encode.c, merge.c) ---- */
+
+/* A target's column as rows are written to it. */
+struct mys_column {
+    const char *name;
+    struct mys_native native;
+    bool nullable;
+    const char *definition; /* of the column in the stage of rows */
+    int64_t grain_us;       /* what its fraction digits can't hold is refused */
+};
+
+typedef bool mys_encode(struct str *sql, const struct mys_column *to, const struct column *from,
+                        size_t row);
+mys_encode *mys_encoder(enum value_type type);
+
+struct writer {
+    struct session *session;
+    struct arena arena;
+    struct write_request request;
+    struct mys_column *columns;
+    mys_encode **encoders;
+    struct mys_plan plan; /* of read_back */
+    bool key_is_indexed;  /* the server can look rows up by it */
+    bool in_transaction;
+    bool has_stage;
+    struct str head, sql;                      /* the INSERT of values; the statement under way */
+    const char *first, *second, *clear, *back; /* SQL of a batch; NULL = none */
+};
+
+enum outcome mys_write_begin(struct session *session, const struct write_request *request,
+                             struct writer **ret_writer, struct err *err);
+enum outcome mys_write_batch(struct writer *writer, const struct batch *batch, size_t first,
+                             size_t count, struct write_counts *counts, struct err *err);
+enum outcome mys_read_back(struct writer *writer, struct reader **ret_reader, struct err *err);
+enum outcome mys_write_commit(struct writer *writer, const char *state, struct err *err);
+void mys_write_end(struct writer *writer);
+
+/* Learns the target's columns, makes the stage of rows and the SQL of a batch. */
+enum outcome mys_merge_prepare(struct writer *writer, struct err *err);
+/* After a batch stands in the stage: brings it into the target, adds to the counts. */
+enum outcome mys_merge_apply(struct writer *writer, size_t count, struct write_counts *counts,
+                             struct err *err);
+/* Inserts the rows by as few statements as the packet size lets it. */
+enum outcome mys_insert_rows(struct writer *writer, const struct batch *batch, size_t first,
+                             size_t count, struct err *err);
+/* A statement's warnings are silent conversions: a row fault. */
+enum outcome mys_check_warnings(struct session *session, struct err *err);
+
 #endif

@@ -75,6 +75,10 @@ static void set_tls(MYSQL *link, const struct mys_config *config)
         (void)mysql_options(link, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 }
 
+/* Login methods that hand over the password itself are for servers that were verified. */
+static const char hashing_logins[] =
+    "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password";
+
 static void set_options(MYSQL *link, const struct session *session)
 {
     unsigned off = 0;
@@ -88,7 +92,15 @@ static void set_options(MYSQL *link, const struct session *session)
     if (session->application_name != NULL)
         (void)mysql_options4(link, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name",
                              session->application_name);
+    if (session->config.tls < MYS_TLS_VERIFY_CA)
+        (void)mysql_options(link, MARIADB_OPT_RESTRICTED_AUTH, hashing_logins);
     set_tls(link, &session->config);
+}
+
+/* The library takes "TLS is required" for a wish where the server does not offer it. */
+static bool has_wanted_tls(MYSQL *link, const struct session *session)
+{
+    return session->config.tls < MYS_TLS_REQUIRED || mysql_get_ssl_cipher(link) != NULL;
 }
 
 static void watch_socket(MYSQL *link)
@@ -200,6 +212,9 @@ static enum outcome connect_session(struct session *session, struct err *err)
     set_options(&session->link, session);
     if (!connect_link(&session->link, session))
         return mys_last_error(session, MYS_CONNECT, err);
+    if (!has_wanted_tls(&session->link, session))
+        return FAIL(err, OUTCOME_PERMANENT, "connect.tls",
+                    "mysql: the server offers no TLS, which the connection requires");
     return set_up(session, err);
 }
 
@@ -253,7 +268,8 @@ bool mys_kill_query(struct session *session)
         return false;
     set_options(&link, session);
     (void)snprintf(sql, sizeof sql, "KILL QUERY %lu", session->thread_id);
-    bool ok = connect_link(&link, session) && mysql_query(&link, sql) == 0;
+    bool ok = connect_link(&link, session) && has_wanted_tls(&link, session) &&
+              mysql_query(&link, sql) == 0;
     mysql_close(&link);
     return ok;
 }
