@@ -84,8 +84,8 @@ class Haul:
 
     def add_connection(self, connection_id, connector, **config):
         """The configuration's fields as the connector names them, secrets included."""
-        self.run("connection", "add", connection_id, "--workspace", self.workspace,
-                 "--connector", connector, "--config", "-", stdin=json.dumps(config))
+        self.run("connection", "add", connection_id, connector, "--workspace", self.workspace,
+                 "--config", "-", stdin=json.dumps(config))
 
     def add_database(self, connection_id, database, **config):
         """A connection to a database of harness/databases.py."""

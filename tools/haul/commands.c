@@ -1,0 +1,33 @@
+/* commands: all of them, in the order of the help. */
+#include "commands.h"
+
+const struct command *const commands[] = {
+    &command_vault_keygen,
+    &command_migrate,
+    &command_topics_create,
+    &command_connection_add,
+    &command_connection_list,
+    &command_connection_test,
+    &command_connection_remove,
+    &command_discover,
+    &command_preview,
+    &command_types,
+    &command_enqueue,
+    &command_watch,
+    &command_jobs,
+    &command_show,
+    &command_cancel,
+    &command_quarantine_list,
+    &command_quarantine_export,
+    &command_dlq_list,
+    &command_dlq_show,
+    &command_dlq_replay,
+    &command_vault_rotate,
+    &command_doctor,
+    &command_broker,
+    &command_schema,
+    &command_completion,
+    &command_man,
+    &command_reference,
+    NULL,
+};
