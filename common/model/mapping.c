@@ -114,7 +114,7 @@ static enum outcome compile_constant(struct compiling *work, const struct mappin
                                      size_t number, struct err *err)
 {
     struct column_spec *output = &work->outputs[number];
-    bool ok;
+    bool ok = false;
     if (item->to == NULL)
         return FAIL(err, OUTCOME_PERMANENT, "mapping.constant",
                     "column %zu of the mapping: a constant needs a target column", number + 1);

@@ -211,7 +211,7 @@ int cli_exit_status(const struct err *err)
         if (ends_with(err->code, "missing") && strcmp(err->code, "seal.key_missing") != 0)
             return EXIT_MISSING;
     }
-    return statuses[err->outcome];
+    return (int)statuses[err->outcome];
 }
 
 static void write_error(struct jwrite *w, const struct err *err)

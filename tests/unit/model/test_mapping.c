@@ -209,106 +209,107 @@ static void faults_are_carried(void)
 }
 
 /* Every way from type to type: a value, and one that it cannot do. */
+static const struct cast_case {
+    const char *from, *in, *to, *out; /* out NULL = a fault */
+    enum value_fault fault;
+} cast_cases[] = {
+    {"bool", "true", "int64", "1", 0},
+    {"bool", "false", "text", "false", 0},
+    {"bool", "true", "json", "true", 0},
+    {"int64", "1", "bool", "true", 0},
+    {"int64", "2", "bool", NULL, FAULT_OUT_OF_RANGE},
+    {"int64", "-7", "float64", "-7", 0},
+    {"int64", "-70", "decimal", "-70", 0},
+    {"int64", "12", "text", "12", 0},
+    {"int64", "12", "json", "12", 0},
+    {"float64", "3", "int64", "3", 0},
+    {"float64", "1e18", "int64", "1000000000000000000", 0},
+    {"float64", "3.5", "int64", NULL, FAULT_OUT_OF_RANGE},
+    {"float64", "1e19", "int64", NULL, FAULT_OUT_OF_RANGE},
+    {"float64", "NaN", "int64", NULL, FAULT_NAN},
+    {"float64", "-Infinity", "int64", NULL, FAULT_NAN},
+    {"float64", "1.5e-7", "decimal", "0.00000015", 0},
+    {"float64", "NaN", "decimal", "NaN", 0},
+    {"float64", "0.1", "text", "0.1", 0},
+    {"float64", "NaN", "json", NULL, FAULT_INVALID_CAST},
+    {"decimal", "42.00", "int64", "42", 0},
+    {"decimal", "42.01", "int64", NULL, FAULT_OUT_OF_RANGE},
+    {"decimal", "Infinity", "int64", NULL, FAULT_NAN},
+    {"decimal", "0.1", "float64", "0.1", 0},
+    {"decimal", "1e400", "float64", NULL, FAULT_OUT_OF_RANGE},
+    {"decimal", "0.10", "text", "0.1", 0},
+    {"decimal", "0.1", "json", "0.1", 0},
+    {"text", "t", "bool", "true", 0},
+    {"text", "maybe", "bool", NULL, FAULT_INVALID_CAST},
+    {"text", "12", "int64", "12", 0},
+    {"text", "1e3", "int64", "1000", 0},
+    {"text", "9223372036854775808", "int64", NULL, FAULT_OUT_OF_RANGE},
+    {"text", "twelve", "int64", NULL, FAULT_INVALID_CAST},
+    {"text", "", "int64", NULL, FAULT_INVALID_CAST},
+    {"text", "1.50", "decimal", "1.5", 0},
+    {"text", "1.5", "float64", "1.5", 0},
+    {"text", "1e999", "float64", NULL, FAULT_OUT_OF_RANGE},
+    {"text", "h\xC3\xA9", "bytes", "\\x68c3a9", 0},
+    {"text", "2020-01-01", "date", "2020-01-01", 0},
+    {"text", "2020-02-31", "date", NULL, FAULT_INVALID_CAST},
+    {"text", "10:00:00", "time", "10:00:00", 0},
+    {"text", "2020-01-01T10:00:00", "timestamp", "2020-01-01 10:00:00", 0},
+    {"text", "2020-01-01T10:00:00+02", "timestamptz", "2020-01-01 08:00:00+00", 0},
+    {"text", "[1]", "json", "[1]", 0},
+    {"text", "[1", "json", NULL, FAULT_INVALID_CAST},
+    {"text", "00010203-0405-0607-0809-0A0B0C0D0E0F", "uuid", "00010203-0405-0607-0809-0a0b0c0d0e0f",
+     0},
+    {"bytes", "\\x68c3a9", "text", "h\xC3\xA9", 0},
+    {"bytes", "\\xff", "text", NULL, FAULT_INVALID_UTF8},
+    {"bytes", "\\x000102030405060708090a0b0c0d0e0f", "uuid", "00010203-0405-0607-0809-0a0b0c0d0e0f",
+     0},
+    {"bytes", "\\x00", "uuid", NULL, FAULT_INVALID_CAST},
+    {"date", "2020-01-02", "timestamp", "2020-01-02 00:00:00", 0},
+    {"date", "-infinity", "timestamptz", "-infinity", 0},
+    {"date", "300000-01-01", "timestamp", NULL, FAULT_OUT_OF_RANGE},
+    {"date", "2020-01-02", "text", "2020-01-02", 0},
+    {"time", "25:00:00", "text", "25:00:00", 0},
+    {"timestamp", "1969-12-31 23:00:00", "date", "1969-12-31", 0},
+    {"timestamp", "infinity", "date", "infinity", 0},
+    {"timestamp", "1969-12-31 23:00:00", "time", "23:00:00", 0},
+    {"timestamp", "infinity", "time", NULL, FAULT_INFINITY},
+    {"timestamp", "2020-01-02 03:04:05", "timestamptz", "2020-01-02 03:04:05+00", 0},
+    {"timestamp", "2020-01-02 03:04:05", "text", "2020-01-02 03:04:05", 0},
+    {"timestamptz", "2020-01-02 03:04:05+00", "timestamp", "2020-01-02 03:04:05", 0},
+    {"timestamptz", "2020-01-02 03:04:05+00", "date", "2020-01-02", 0},
+    {"timestamptz", "2020-01-02 03:04:05+00", "time", "03:04:05", 0},
+    {"timestamptz", "infinity", "text", "infinity", 0},
+    {"json", "{\"b\":1, \"a\":2}", "text", "{\"b\":1, \"a\":2}", 0},
+    {"uuid", "00010203-0405-0607-0809-0a0b0c0d0e0f", "text", "00010203-0405-0607-0809-0a0b0c0d0e0f",
+     0},
+    {"uuid", "00010203-0405-0607-0809-0a0b0c0d0e0f", "bytes", "\\x000102030405060708090a0b0c0d0e0f",
+     0},
+};
+
 static void casts(void)
 {
-    static const struct {
-        const char *from, *in, *to, *out; /* out NULL = a fault */
-        enum value_fault fault;
-    } cases[] = {
-        {"bool", "true", "int64", "1", 0},
-        {"bool", "false", "text", "false", 0},
-        {"bool", "true", "json", "true", 0},
-        {"int64", "1", "bool", "true", 0},
-        {"int64", "2", "bool", NULL, FAULT_OUT_OF_RANGE},
-        {"int64", "-7", "float64", "-7", 0},
-        {"int64", "-70", "decimal", "-70", 0},
-        {"int64", "12", "text", "12", 0},
-        {"int64", "12", "json", "12", 0},
-        {"float64", "3", "int64", "3", 0},
-        {"float64", "1e18", "int64", "1000000000000000000", 0},
-        {"float64", "3.5", "int64", NULL, FAULT_OUT_OF_RANGE},
-        {"float64", "1e19", "int64", NULL, FAULT_OUT_OF_RANGE},
-        {"float64", "NaN", "int64", NULL, FAULT_NAN},
-        {"float64", "-Infinity", "int64", NULL, FAULT_NAN},
-        {"float64", "1.5e-7", "decimal", "0.00000015", 0},
-        {"float64", "NaN", "decimal", "NaN", 0},
-        {"float64", "0.1", "text", "0.1", 0},
-        {"float64", "NaN", "json", NULL, FAULT_INVALID_CAST},
-        {"decimal", "42.00", "int64", "42", 0},
-        {"decimal", "42.01", "int64", NULL, FAULT_OUT_OF_RANGE},
-        {"decimal", "Infinity", "int64", NULL, FAULT_NAN},
-        {"decimal", "0.1", "float64", "0.1", 0},
-        {"decimal", "1e400", "float64", NULL, FAULT_OUT_OF_RANGE},
-        {"decimal", "0.10", "text", "0.1", 0},
-        {"decimal", "0.1", "json", "0.1", 0},
-        {"text", "t", "bool", "true", 0},
-        {"text", "maybe", "bool", NULL, FAULT_INVALID_CAST},
-        {"text", "12", "int64", "12", 0},
-        {"text", "1e3", "int64", "1000", 0},
-        {"text", "9223372036854775808", "int64", NULL, FAULT_OUT_OF_RANGE},
-        {"text", "twelve", "int64", NULL, FAULT_INVALID_CAST},
-        {"text", "", "int64", NULL, FAULT_INVALID_CAST},
-        {"text", "1.50", "decimal", "1.5", 0},
-        {"text", "1.5", "float64", "1.5", 0},
-        {"text", "1e999", "float64", NULL, FAULT_OUT_OF_RANGE},
-        {"text", "h\xC3\xA9", "bytes", "\\x68c3a9", 0},
-        {"text", "2020-01-01", "date", "2020-01-01", 0},
-        {"text", "2020-02-31", "date", NULL, FAULT_INVALID_CAST},
-        {"text", "10:00:00", "time", "10:00:00", 0},
-        {"text", "2020-01-01T10:00:00", "timestamp", "2020-01-01 10:00:00", 0},
-        {"text", "2020-01-01T10:00:00+02", "timestamptz", "2020-01-01 08:00:00+00", 0},
-        {"text", "[1]", "json", "[1]", 0},
-        {"text", "[1", "json", NULL, FAULT_INVALID_CAST},
-        {"text", "00010203-0405-0607-0809-0A0B0C0D0E0F", "uuid",
-         "00010203-0405-0607-0809-0a0b0c0d0e0f", 0},
-        {"bytes", "\\x68c3a9", "text", "h\xC3\xA9", 0},
-        {"bytes", "\\xff", "text", NULL, FAULT_INVALID_UTF8},
-        {"bytes", "\\x000102030405060708090a0b0c0d0e0f", "uuid",
-         "00010203-0405-0607-0809-0a0b0c0d0e0f", 0},
-        {"bytes", "\\x00", "uuid", NULL, FAULT_INVALID_CAST},
-        {"date", "2020-01-02", "timestamp", "2020-01-02 00:00:00", 0},
-        {"date", "-infinity", "timestamptz", "-infinity", 0},
-        {"date", "300000-01-01", "timestamp", NULL, FAULT_OUT_OF_RANGE},
-        {"date", "2020-01-02", "text", "2020-01-02", 0},
-        {"time", "25:00:00", "text", "25:00:00", 0},
-        {"timestamp", "1969-12-31 23:00:00", "date", "1969-12-31", 0},
-        {"timestamp", "infinity", "date", "infinity", 0},
-        {"timestamp", "1969-12-31 23:00:00", "time", "23:00:00", 0},
-        {"timestamp", "infinity", "time", NULL, FAULT_INFINITY},
-        {"timestamp", "2020-01-02 03:04:05", "timestamptz", "2020-01-02 03:04:05+00", 0},
-        {"timestamp", "2020-01-02 03:04:05", "text", "2020-01-02 03:04:05", 0},
-        {"timestamptz", "2020-01-02 03:04:05+00", "timestamp", "2020-01-02 03:04:05", 0},
-        {"timestamptz", "2020-01-02 03:04:05+00", "date", "2020-01-02", 0},
-        {"timestamptz", "2020-01-02 03:04:05+00", "time", "03:04:05", 0},
-        {"timestamptz", "infinity", "text", "infinity", 0},
-        {"json", "{\"b\":1, \"a\":2}", "text", "{\"b\":1, \"a\":2}", 0},
-        {"uuid", "00010203-0405-0607-0809-0a0b0c0d0e0f", "text",
-         "00010203-0405-0607-0809-0a0b0c0d0e0f", 0},
-        {"uuid", "00010203-0405-0607-0809-0a0b0c0d0e0f", "bytes",
-         "\\x000102030405060708090a0b0c0d0e0f", 0},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(cast_cases); i++) {
         struct column_spec column = {.name = "c", .nullable = true};
         struct table_spec source = {.name = "s", .column_count = 1, .columns = &column};
-        struct mapping_item item = {.from = "c", .cast = cases[i].to};
+        struct mapping_item item = {.from = "c", .cast = cast_cases[i].to};
         struct arena ARENA_AUTO arena;
         struct mapping mapping;
         struct err err = {0};
         arena_init(&arena, 1 << 20);
-        CHECK(value_spec_parse(cases[i].from, &column.spec));
+        CHECK(value_spec_parse(cast_cases[i].from, &column.spec));
         if (!CHECK_OK(mapping_compile(&source, &item, 1, &arena, &mapping, &err), &err))
             continue;
         struct batch *in = batch_new(mapping.inputs, 1, 64, 1 << 20);
         struct batch *out = batch_new(mapping.outputs, 1, 64, 1 << 20);
-        add_texts(in, &cases[i].in);
+        add_texts(in, &cast_cases[i].in);
         column_add_null(&in->columns[0]);
         CHECK(batch_end_row(in));
         CHECK_OK(mapping_apply(&mapping, in, out, &err), &err);
-        check_row(out, 0, &cases[i].out);
+        check_row(out, 0, &cast_cases[i].out);
         CHECK(column_is_null(&out->columns[0], 1));
-        if (!CHECK_INT(out->fault_count, cases[i].out == NULL) ||
-            (out->fault_count == 1 && !CHECK_INT(out->faults[0].fault, cases[i].fault)))
-            printf("# %s %s to %s\n", cases[i].from, cases[i].in, cases[i].to);
+        if (!CHECK_INT(out->fault_count, cast_cases[i].out == NULL) ||
+            (out->fault_count == 1 && !CHECK_INT(out->faults[0].fault, cast_cases[i].fault)))
+            printf("# %s %s to %s\n", cast_cases[i].from, cast_cases[i].in, cast_cases[i].to);
         batch_free(in);
         batch_free(out);
     }
