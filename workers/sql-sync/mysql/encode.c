@@ -25,8 +25,11 @@ static bool encode_int(struct str *sql, const struct mys_column *to, const struc
 {
     (void)to;
     char *end = str_reserve(sql, 20);
-    if (end != NULL)
-        sql->len += num_format_i64(column_i64(from, row), end);
+    if (end == NULL)
+        return true;
+    size_t len = num_format_i64(column_i64(from, row), end);
+    end[len] = '\0';
+    sql->len += len;
     return true;
 }
 
@@ -47,6 +50,7 @@ static bool encode_double(struct str *sql, const struct mys_column *to, const st
         memcpy(end + len, "e0", 2); /* else it is a decimal */
         len += 2;
     }
+    end[len] = '\0';
     sql->len += len;
     return true;
 }

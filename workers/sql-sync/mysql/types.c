@@ -47,7 +47,7 @@ const struct type_row mys_types_read[] = {
     {"time(f)", "time(f)", NULL, "below 0 and beyond 24 h too"},
     {"datetime(f)", "timestamp(f)", NULL, "zero dates are faults"},
     {"timestamp(f)", "timestamptz(f)", NULL, "zero dates are faults"},
-    {"json", "json", NULL, "MySQL keeps it parsed; MariaDB: longtext with a json_valid check"},
+    {"json", "json(binary)", NULL, "MariaDB: longtext with a json_valid check, read as json"},
     {"enum", "text(n)", loss_enum, "n is the longest value's length"},
     {"set", "text(n)", loss_enum, "values joined by commas, in the type's order"},
     {"uuid", "uuid", NULL, "MariaDB"},
