@@ -97,7 +97,7 @@ enum outcome kafka_settings_int(rd_kafka_conf_t *settings, const char *name, int
     return kafka_settings_text(settings, name, text, err);
 }
 
-static void drop_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
+void kafka_drop_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     (void)handle, (void)level, (void)facility, (void)text; /* errors come through keep_news */
 }
@@ -158,7 +158,7 @@ enum outcome kafka_settings_new(const struct kafka_conf *conf, struct kafka_news
     }
     rd_kafka_conf_set_opaque(settings, news);
     rd_kafka_conf_set_error_cb(settings, keep_news);
-    rd_kafka_conf_set_log_cb(settings, drop_log);
+    rd_kafka_conf_set_log_cb(settings, kafka_drop_log);
     *ret_settings = settings;
     return OUTCOME_OK;
 }

@@ -1,17 +1,10 @@
 /* kafka_admin: see kafka_admin.h. */
-#include "io/kafka_admin.h"
-#include "io/kafka_private.h"
+#include "io/kafka_admin_private.h"
 
 #include "base/clock.h"
-#include "base/num.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-struct kafka_admin {
-    struct kafka_news news; /* first: it is the handle's opaque */
-    rd_kafka_t *handle;
-};
 
 enum outcome kafka_admin_open(const struct kafka_conf *conf, struct kafka_admin **ret_admin,
                               struct err *err)
@@ -39,8 +32,8 @@ void kafka_admin_close(struct kafka_admin *admin)
 }
 
 /* A call that waited in vain may have the reason among the news: a login that failed. */
-static enum outcome fail(struct kafka_admin *admin, rd_kafka_resp_err_t code, const char *what,
-                         struct err *err)
+enum outcome kafka_admin_fail(struct kafka_admin *admin, rd_kafka_resp_err_t code, const char *what,
+                              struct err *err)
 {
     rd_kafka_poll(admin->handle, 0); /* runs the error callback */
     return kafka_fail_with_news(err, code, what, &admin->news);
@@ -48,13 +41,7 @@ static enum outcome fail(struct kafka_admin *admin, rd_kafka_resp_err_t code, co
 
 /* ---- requests of the admin API ---- */
 
-struct request {
-    rd_kafka_AdminOptions_t *options;
-    rd_kafka_queue_t *queue;
-    rd_kafka_event_t *answer;
-};
-
-static void request_done(struct request *request)
+void kafka_request_done(struct kafka_request *request)
 {
     if (request->answer != NULL)
         rd_kafka_event_destroy(request->answer);
@@ -63,10 +50,9 @@ static void request_done(struct request *request)
     if (request->options != NULL)
         rd_kafka_AdminOptions_destroy(request->options);
 }
-#define REQUEST_AUTO __attribute__((cleanup(request_done)))
 
-static enum outcome request_init(struct kafka_admin *admin, rd_kafka_admin_op_t op,
-                                 int64_t timeout_ms, struct request *request, struct err *err)
+enum outcome kafka_request_init(struct kafka_admin *admin, rd_kafka_admin_op_t op,
+                                int64_t timeout_ms, struct kafka_request *request, struct err *err)
 {
     char why[128];
     request->options = rd_kafka_AdminOptions_new(admin->handle, op);
@@ -77,14 +63,15 @@ static enum outcome request_init(struct kafka_admin *admin, rd_kafka_admin_op_t 
     return OUTCOME_OK;
 }
 
-static enum outcome request_await(struct kafka_admin *admin, struct request *request,
-                                  int64_t timeout_ms, const char *what, struct err *err)
+enum outcome kafka_request_await(struct kafka_admin *admin, struct kafka_request *request,
+                                 int64_t timeout_ms, const char *what, struct err *err)
 {
     request->answer = rd_kafka_queue_poll(request->queue, (int)timeout_ms + 1000);
     if (request->answer == NULL)
-        return fail(admin, RD_KAFKA_RESP_ERR__TIMED_OUT, what, err);
+        return kafka_admin_fail(admin, RD_KAFKA_RESP_ERR__TIMED_OUT, what, err);
     rd_kafka_resp_err_t code = rd_kafka_event_error(request->answer);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? OUTCOME_OK : fail(admin, code, what, err);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? OUTCOME_OK
+                                              : kafka_admin_fail(admin, code, what, err);
 }
 
 /* ---- topics ---- */
@@ -98,7 +85,7 @@ static enum outcome find_controller(struct kafka_admin *admin, int64_t timeout_m
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(admin->handle, 0, NULL, &metadata, (int)timeout_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return fail(admin, code, "look for the controller", err);
+        return kafka_admin_fail(admin, code, "look for the controller", err);
     int32_t controller = rd_kafka_controllerid(admin->handle, (int)timeout_ms);
     bool is_found = false;
     for (int i = 0; i < metadata->broker_cnt; i++)
@@ -129,7 +116,8 @@ static enum outcome create_by_metadata(struct kafka_admin *admin, const char *na
         clock_sleep_us(20 * US_PER_MS);
     }
     rd_kafka_topic_destroy(topic);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? OUTCOME_OK : fail(admin, code, name, err);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? OUTCOME_OK
+                                              : kafka_admin_fail(admin, code, name, err);
 }
 
 static enum outcome make_new_topic(const struct kafka_topic_spec *spec,
@@ -162,19 +150,19 @@ static enum outcome fail_topic(struct kafka_admin *admin, const rd_kafka_topic_r
     const char *why = rd_kafka_topic_result_error_string(result);
     snprintf(what, sizeof what, "topic %s (%s)", rd_kafka_topic_result_name(result),
              why == NULL ? "" : why);
-    return fail(admin, rd_kafka_topic_result_error(result), what, err);
+    return kafka_admin_fail(admin, rd_kafka_topic_result_error(result), what, err);
 }
 
 /* One topic a request: one that is refused must not hide what became of the others. */
 static enum outcome create_topic(struct kafka_admin *admin, const struct kafka_topic_spec *spec,
                                  int64_t timeout_ms, struct err *err)
 {
-    REQUEST_AUTO struct request request = {0};
+    KAFKA_REQUEST_AUTO struct kafka_request request = {0};
     rd_kafka_NewTopic_t *topic = NULL;
-    TRY(request_init(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms, &request, err));
+    TRY(kafka_request_init(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms, &request, err));
     TRY(make_new_topic(spec, &topic, err));
     rd_kafka_CreateTopics(admin->handle, &topic, 1, request.options, request.queue);
-    enum outcome outcome = request_await(admin, &request, timeout_ms, spec->name, err);
+    enum outcome outcome = kafka_request_await(admin, &request, timeout_ms, spec->name, err);
     rd_kafka_NewTopic_destroy(topic);
     TRY(outcome);
     size_t count = 0;
@@ -205,12 +193,12 @@ enum outcome kafka_admin_create_topics(struct kafka_admin *admin,
 static enum outcome delete_topic(struct kafka_admin *admin, const char *name, int64_t timeout_ms,
                                  struct err *err)
 {
-    REQUEST_AUTO struct request request = {0};
-    TRY(request_init(admin, RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout_ms, &request, err));
+    KAFKA_REQUEST_AUTO struct kafka_request request = {0};
+    TRY(kafka_request_init(admin, RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout_ms, &request, err));
     rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
     TRY_ALLOC(topic, err);
     rd_kafka_DeleteTopics(admin->handle, &topic, 1, request.options, request.queue);
-    enum outcome outcome = request_await(admin, &request, timeout_ms, name, err);
+    enum outcome outcome = kafka_request_await(admin, &request, timeout_ms, name, err);
     rd_kafka_DeleteTopic_destroy(topic);
     TRY(outcome);
     size_t count = 0;
@@ -269,7 +257,7 @@ enum outcome kafka_admin_describe(struct kafka_admin *admin, struct arena *arena
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(admin->handle, 1, NULL, &metadata, (int)timeout_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return fail(admin, code, "describe the cluster", err);
+        return kafka_admin_fail(admin, code, "describe the cluster", err);
     enum outcome outcome = copy_cluster(metadata, arena, ret_cluster, err);
     rd_kafka_metadata_destroy(metadata);
     return outcome;
@@ -281,121 +269,4 @@ const struct kafka_topic *kafka_cluster_find(const struct kafka_cluster *cluster
         if (strcmp(cluster->topics[i].name, name) == 0)
             return &cluster->topics[i];
     return NULL;
-}
-
-/* ---- offsets ---- */
-
-enum outcome kafka_admin_watermarks(struct kafka_admin *admin, const char *topic, int32_t partition,
-                                    int64_t timeout_ms, struct kafka_watermarks *ret_marks,
-                                    struct err *err)
-{
-    struct kafka_watermarks marks = {0};
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        admin->handle, topic, partition, &marks.low, &marks.high, (int)timeout_ms);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return fail(admin, code, topic, err);
-    *ret_marks = marks;
-    return OUTCOME_OK;
-}
-
-enum outcome kafka_admin_offsets_at(struct kafka_admin *admin, int64_t wall_ms,
-                                    struct kafka_partition *partitions, size_t count,
-                                    int64_t timeout_ms, struct err *err)
-{
-    KAFKA_LIST_AUTO rd_kafka_topic_partition_list_t *list = kafka_list_new(partitions, count);
-    TRY_ALLOC(list, err);
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = wall_ms;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(admin->handle, list, (int)timeout_ms);
-    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
-        code = list->elems[i].err;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return fail(admin, code, "offsets at a time", err);
-    for (size_t i = 0; i < count; i++)
-        partitions[i].offset = list->elems[i].offset;
-    return OUTCOME_OK;
-}
-
-/* Asks the group's coordinator; the list that is asked with is `asked`. */
-static enum outcome ask_commits(struct kafka_admin *admin, const char *group,
-                                const rd_kafka_topic_partition_list_t *asked, int64_t timeout_ms,
-                                struct request *request, struct err *err)
-{
-    TRY(request_init(admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms, request, err));
-    rd_kafka_ListConsumerGroupOffsets_t *question =
-        rd_kafka_ListConsumerGroupOffsets_new(group, asked);
-    TRY_ALLOC(question, err);
-    rd_kafka_ListConsumerGroupOffsets(admin->handle, &question, 1, request->options,
-                                      request->queue);
-    enum outcome outcome = request_await(admin, request, timeout_ms, group, err);
-    rd_kafka_ListConsumerGroupOffsets_destroy(question);
-    return outcome;
-}
-
-static enum outcome read_commits(struct kafka_admin *admin, struct request *request,
-                                 struct arena *arena, struct kafka_lag *lags, size_t count,
-                                 struct err *err)
-{
-    size_t groups = 0;
-    const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(request->answer), &groups);
-    const rd_kafka_error_t *error = groups == 1 ? rd_kafka_group_result_error(results[0]) : NULL;
-    if (error != NULL)
-        return fail(admin, rd_kafka_error_code(error), "commits of the group", err);
-    const rd_kafka_topic_partition_list_t *list =
-        groups == 1 ? rd_kafka_group_result_partitions(results[0]) : NULL;
-    for (int i = 0; list != NULL && i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *from = &list->elems[i];
-        if (from->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return fail(admin, from->err, "commits of the group", err);
-        if (from->partition < 0 || (size_t)from->partition >= count)
-            continue;
-        lags[from->partition].committed = from->offset;
-        if (from->metadata_size == 0)
-            continue;
-        lags[from->partition].metadata = arena_strndup(arena, from->metadata, from->metadata_size);
-        TRY_ALLOC(lags[from->partition].metadata, err);
-    }
-    return OUTCOME_OK;
-}
-
-static enum outcome fill_lags(struct kafka_admin *admin, struct arena *arena,
-                              const struct kafka_group_topic *of, int64_t timeout_ms,
-                              struct kafka_lag_list *lags, struct err *err)
-{
-    struct kafka_lag *items = ARENA_ARRAY(arena, struct kafka_lag, lags->count + 1);
-    TRY_ALLOC(items, err);
-    KAFKA_LIST_AUTO rd_kafka_topic_partition_list_t *asked =
-        rd_kafka_topic_partition_list_new((int)lags->count);
-    TRY_ALLOC(asked, err);
-    for (size_t i = 0; i < lags->count; i++) {
-        items[i] = (struct kafka_lag){.partition = (int32_t)i, .committed = KAFKA_OFFSET_NONE};
-        rd_kafka_topic_partition_list_add(asked, of->topic, (int32_t)i);
-        TRY(kafka_admin_watermarks(admin, of->topic, (int32_t)i, timeout_ms, &items[i].marks, err));
-    }
-    REQUEST_AUTO struct request request = {0};
-    TRY(ask_commits(admin, of->group, asked, timeout_ms, &request, err));
-    TRY(read_commits(admin, &request, arena, items, lags->count, err));
-    for (size_t i = 0; i < lags->count; i++) {
-        int64_t from = items[i].committed < 0 ? items[i].marks.low : items[i].committed;
-        items[i].lag = num_max_i64(items[i].marks.high - from, 0);
-    }
-    lags->items = items;
-    return OUTCOME_OK;
-}
-
-enum outcome kafka_admin_lag(struct kafka_admin *admin, struct arena *arena,
-                             const struct kafka_group_topic *of, int64_t timeout_ms,
-                             struct kafka_lag_list *ret_lags, struct err *err)
-{
-    struct kafka_cluster cluster;
-    TRY(kafka_admin_describe(admin, arena, timeout_ms, &cluster, err));
-    const struct kafka_topic *topic = kafka_cluster_find(&cluster, of->topic);
-    if (topic == NULL)
-        return FAIL(err, OUTCOME_PERMANENT, "kafka.topic_missing", "there is no topic %s",
-                    of->topic);
-    struct kafka_lag_list lags = {NULL, (size_t)topic->partitions};
-    TRY(fill_lags(admin, arena, of, timeout_ms, &lags, err));
-    *ret_lags = lags;
-    return OUTCOME_OK;
 }

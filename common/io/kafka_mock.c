@@ -10,16 +10,11 @@ struct kafka_mock {
     rd_kafka_mock_cluster_t *cluster;
 };
 
-static void drop_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
-{
-    (void)handle, (void)level, (void)facility, (void)text;
-}
-
 static enum outcome open_cluster(struct kafka_mock *mock, int brokers, struct err *err)
 {
     rd_kafka_conf_t *settings = rd_kafka_conf_new();
     TRY_ALLOC(settings, err);
-    rd_kafka_conf_set_log_cb(settings, drop_log);
+    rd_kafka_conf_set_log_cb(settings, kafka_drop_log);
     TRY(kafka_handle_new(RD_KAFKA_PRODUCER, settings, &mock->handle, err));
     mock->cluster = rd_kafka_mock_cluster_new(mock->handle, brokers);
     if (mock->cluster != NULL)

@@ -24,6 +24,9 @@ MUST_USE enum outcome kafka_settings_text(rd_kafka_conf_t *settings, const char 
 MUST_USE enum outcome kafka_settings_int(rd_kafka_conf_t *settings, const char *name, int64_t value,
                                          struct err *err);
 
+/* For rd_kafka_conf_set_log_cb: errors come as news, nothing is printed. */
+void kafka_drop_log(const rd_kafka_t *handle, int level, const char *facility, const char *text);
+
 /* A handle of the settings, which it takes in any case. */
 MUST_USE enum outcome kafka_handle_new(rd_kafka_type_t type, rd_kafka_conf_t *settings,
                                        rd_kafka_t **ret_handle, struct err *err);

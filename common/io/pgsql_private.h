@@ -40,6 +40,9 @@ MUST_USE enum outcome pgsql_ready(struct pgsql *db, struct err *err);
  * "hub.unreachable" when the connection breaks or the answer is overdue; it is dropped then. */
 MUST_USE enum outcome pgsql_await(struct pgsql *db, struct err *err);
 
+/* The command's tag: "COMMIT", "INSERT 0 1". */
+const char *pgsql_command(struct pgsql_result *result);
+
 /* Fills the record from a failed result. */
 enum outcome pgsql_fail_result(const PGresult *result, const char *what, struct err *err);
 /* Fills the record from the connection's message, and drops the connection. */

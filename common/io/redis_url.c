@@ -37,7 +37,7 @@ static struct slice cut(struct slice *rest, const char *at)
     return head;
 }
 
-static enum outcome parse_login(struct slice login, struct arena *arena, struct redis_url *url,
+static enum outcome parse_login(struct slice login, struct arena *arena, struct rconn_url *url,
                                 struct err *err)
 {
     const char *colon = memchr(login.data, ':', login.len);
@@ -61,7 +61,7 @@ static enum outcome parse_number(struct slice text, int max, const char *what, i
     return OUTCOME_OK;
 }
 
-static enum outcome parse_host(struct slice text, struct arena *arena, struct redis_url *url,
+static enum outcome parse_host(struct slice text, struct arena *arena, struct rconn_url *url,
                                struct err *err)
 {
     struct slice host = text, port = {NULL, 0};
@@ -91,11 +91,11 @@ static enum outcome parse_host(struct slice text, struct arena *arena, struct re
     return parse_number(port, 65535, "the port is no number up to 65535", &url->port, err);
 }
 
-enum outcome redis_url_parse(const char *text, struct arena *arena, struct redis_url *ret_url,
+enum outcome rconn_url_parse(const char *text, struct arena *arena, struct rconn_url *ret_url,
                              struct err *err)
 {
     static const char plain[] = "redis://", tls[] = "rediss://";
-    struct redis_url url = {.port = 6379};
+    struct rconn_url url = {.port = 6379};
     url.has_tls = text != NULL && strncmp(text, tls, sizeof tls - 1) == 0;
     if (text == NULL || (!url.has_tls && strncmp(text, plain, sizeof plain - 1) != 0))
         return fail(err, "it begins with neither redis:// nor rediss://");

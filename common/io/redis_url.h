@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-struct redis_url {
+struct rconn_url {
     bool has_tls;
     const char *host;
     const char *user, *password; /* NULL = none */
@@ -15,7 +15,7 @@ struct redis_url {
 };
 
 /* Texts live in the arena. PERMANENT "redis.url", without any part of the URL in the message. */
-MUST_USE enum outcome redis_url_parse(const char *text, struct arena *arena,
-                                      struct redis_url *ret_url, struct err *err);
+MUST_USE enum outcome rconn_url_parse(const char *text, struct arena *arena,
+                                      struct rconn_url *ret_url, struct err *err);
 
 #endif

@@ -1,31 +1,12 @@
 /* seal: see seal.h. */
-#define _GNU_SOURCE /* strerrorname_np */
-#include "io/seal.h"
+#include "io/seal_private.h"
 
-#include <errno.h>
-#include <sodium.h>
-#include <stdio.h>
-
-#define KEYS_MAX 32
-#define ID_SIZE 33
-#define FILE_MAX 65536
-#define KEY_BYTES crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 #define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_BYTES crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define PLACE_MAX 4096
 
-struct key {
-    char id[ID_SIZE];
-    uint8_t bytes[KEY_BYTES];
-};
-
-struct keyring {
-    size_t count;
-    struct key keys[KEYS_MAX];
-};
-
-static enum outcome start_library(struct err *err)
+enum outcome seal_start(struct err *err)
 {
     if (sodium_init() < 0)
         return FAIL(err, OUTCOME_RETRY, "seal.library", "libsodium finds no source of randomness");
@@ -75,7 +56,7 @@ char *ulid_format(int64_t wall_ms, char to[ULID_TEXT_SIZE])
 
 static enum outcome secret_new(size_t len, struct secret *ret_secret, struct err *err)
 {
-    TRY(start_library(err));
+    TRY(seal_start(err));
     char *text = sodium_malloc(len + 1); /* locked where the limit allows, guarded, wiped */
     TRY_ALLOC(text, err);
     text[len] = '\0';
@@ -97,156 +78,6 @@ void secret_done(struct secret *secret)
 {
     sodium_free(secret->text);
     *secret = (struct secret){0};
-}
-
-/* ---- keyring ---- */
-
-static bool is_id(struct slice id)
-{
-    if (id.len == 0 || id.len >= ID_SIZE)
-        return false;
-    for (size_t i = 0; i < id.len; i++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
-                   id.data[i]) == NULL ||
-            id.data[i] == '\0')
-            return false;
-    return true;
-}
-
-static const struct key *find_key(const struct keyring *keyring, struct slice id)
-{
-    for (size_t i = 0; i < keyring->count; i++)
-        if (slice_is(id, keyring->keys[i].id))
-            return &keyring->keys[i];
-    return NULL;
-}
-
-static enum outcome read_line(struct keyring *keyring, struct slice line, size_t number,
-                              struct err *err)
-{
-    const char *colon = memchr(line.data, ':', line.len);
-    struct slice id = {line.data, colon == NULL ? 0 : (size_t)(colon - line.data)};
-    if (!is_id(id)) {
-        FAIL(err, OUTCOME_PERMANENT, "keyring.syntax", "keyring line %zu is no id:key", number);
-        return err_hint(err, "an id is 1 to 32 of A-Z a-z 0-9 _ -");
-    }
-    if (find_key(keyring, id) != NULL)
-        return FAIL(err, OUTCOME_PERMANENT, "keyring.duplicate",
-                    "keyring line %zu: the id %.*s stands twice", number, (int)id.len, id.data);
-    if (keyring->count == KEYS_MAX)
-        return FAIL(err, OUTCOME_PERMANENT, "keyring.syntax", "more than %d keys in the keyring",
-                    KEYS_MAX);
-    struct key *key = &keyring->keys[keyring->count];
-    size_t len = 0;
-    if (sodium_base642bin(key->bytes, KEY_BYTES, colon + 1, line.len - id.len - 1, NULL, &len, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        len != KEY_BYTES) {
-        FAIL(err, OUTCOME_PERMANENT, "keyring.syntax",
-             "keyring line %zu: the key %.*s is not base64 of %d bytes", number, (int)id.len,
-             id.data, (int)KEY_BYTES);
-        return err_hint(err, "make one with: haul vault key ID, or openssl rand -base64 32");
-    }
-    memcpy(key->id, id.data, id.len);
-    keyring->count++;
-    return OUTCOME_OK;
-}
-
-static struct slice trimmed(struct slice line)
-{
-    while (line.len > 0 && strchr(" \t\r", line.data[line.len - 1]) != NULL)
-        line.len--;
-    while (line.len > 0 && strchr(" \t", line.data[0]) != NULL)
-        line = (struct slice){line.data + 1, line.len - 1};
-    return line;
-}
-
-static enum outcome read_lines(struct keyring *keyring, struct slice text, struct err *err)
-{
-    size_t number = 0;
-    while (text.len > 0) {
-        const char *end = memchr(text.data, '\n', text.len);
-        size_t len = end == NULL ? text.len : (size_t)(end - text.data);
-        struct slice line = trimmed((struct slice){text.data, len});
-        number++;
-        if (line.len > 0 && line.data[0] != '#')
-            TRY(read_line(keyring, line, number, err));
-        len += end == NULL ? 0 : 1;
-        text = (struct slice){text.data + len, text.len - len};
-    }
-    if (keyring->count == 0)
-        return FAIL(err, OUTCOME_PERMANENT, "keyring.empty", "the keyring has no key");
-    return OUTCOME_OK;
-}
-
-enum outcome keyring_open(struct slice text, struct keyring **ret_keyring, struct err *err)
-{
-    TRY(start_library(err));
-    struct keyring *keyring = sodium_malloc(sizeof *keyring);
-    TRY_ALLOC(keyring, err);
-    memset(keyring, 0, sizeof *keyring);
-    enum outcome outcome = read_lines(keyring, text, err);
-    if (outcome != OUTCOME_OK) {
-        sodium_free(keyring);
-        return outcome;
-    }
-    sodium_mprotect_readonly(keyring);
-    *ret_keyring = keyring;
-    return OUTCOME_OK;
-}
-
-enum outcome keyring_open_file(const char *path, struct keyring **ret_keyring, struct err *err)
-{
-    TRY(start_library(err));
-    char *text = sodium_malloc(FILE_MAX);
-    TRY_ALLOC(text, err);
-    FILE *file = fopen(path, "re");
-    size_t len = 0;
-    errno = file == NULL ? errno : 0;
-    if (file != NULL) {
-        setvbuf(file, NULL, _IONBF, 0); /* no copy of the keys in a buffer of the C library */
-        len = fread(text, 1, FILE_MAX, file);
-        errno = ferror(file) ? EIO : len == FILE_MAX ? EFBIG : 0;
-    }
-    int why = errno;
-    if (file != NULL)
-        fclose(file);
-    enum outcome outcome;
-    if (why != 0) {
-        FAIL(err, OUTCOME_PERMANENT, "keyring.file", "cannot read the keyring %s: %s", path,
-             strerror(why));
-        outcome = err_native(err, strerrorname_np(why));
-    } else {
-        outcome = keyring_open((struct slice){text, len}, ret_keyring, err);
-    }
-    sodium_free(text);
-    return outcome;
-}
-
-void keyring_close(struct keyring *keyring)
-{
-    sodium_free(keyring);
-}
-
-const char *keyring_active_id(const struct keyring *keyring)
-{
-    return keyring->keys[0].id;
-}
-
-enum outcome keyring_add_line(const char *id, struct str *out, struct err *err)
-{
-    TRY(start_library(err));
-    if (!is_id(slice_of(id))) {
-        FAIL(err, OUTCOME_PERMANENT, "keyring.syntax", "a key cannot have that id");
-        return err_hint(err, "an id is 1 to 32 of A-Z a-z 0-9 _ -");
-    }
-    uint8_t key[KEY_BYTES];
-    char text[sodium_base64_ENCODED_LEN(KEY_BYTES, sodium_base64_VARIANT_ORIGINAL)];
-    randombytes_buf(key, sizeof key);
-    sodium_bin2base64(text, sizeof text, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
-    str_addf(out, "%s:%s\n", id, text);
-    sodium_memzero(key, sizeof key);
-    sodium_memzero(text, sizeof text);
-    return out->failed ? FAIL_NO_MEMORY(err) : OUTCOME_OK;
 }
 
 /* ---- sealing ---- */
@@ -277,7 +108,7 @@ static enum outcome associated(const struct seal_place *place, const char *key_i
 enum outcome seal_add(const struct keyring *keyring, const struct seal_place *place,
                       struct slice plain, struct str *out, struct err *err)
 {
-    const struct key *key = &keyring->keys[0];
+    const struct seal_key *key = &keyring->keys[0];
     STR_AUTO struct str context = str_with_max(PLACE_MAX), box = str_with_max(STR_MAX_DEFAULT);
     TRY(associated(place, key->id, &context, err));
     char *room = str_reserve(&box, NONCE_BYTES + plain.len + TAG_BYTES);
@@ -308,7 +139,7 @@ static bool split_sealed(const char *sealed, struct slice *ret_id, struct slice 
         return false;
     *ret_id = (struct slice){sealed + 3, (size_t)(dot - sealed) - 3};
     *ret_box = slice_of(dot + 1);
-    return is_id(*ret_id);
+    return keyring_is_id(*ret_id);
 }
 
 bool seal_is_current(const struct keyring *keyring, const char *sealed)
@@ -317,8 +148,8 @@ bool seal_is_current(const struct keyring *keyring, const char *sealed)
     return split_sealed(sealed, &id, &box) && slice_is(id, keyring->keys[0].id);
 }
 
-static enum outcome open_box(const struct key *key, struct slice box, const struct str *context,
-                             struct secret *ret_secret, struct err *err)
+static enum outcome open_box(const struct seal_key *key, struct slice box,
+                             const struct str *context, struct secret *ret_secret, struct err *err)
 {
     const uint8_t *nonce = (const uint8_t *)box.data;
     struct secret secret;
@@ -342,7 +173,7 @@ enum outcome seal_open(const struct keyring *keyring, const struct seal_place *p
     struct slice id, text;
     if (!split_sealed(sealed, &id, &text))
         return FAIL(err, OUTCOME_PERMANENT, "seal.syntax", "not a sealed text (v1.key.box)");
-    const struct key *key = find_key(keyring, id);
+    const struct seal_key *key = keyring_find(keyring, id);
     if (key == NULL) {
         FAIL(err, OUTCOME_PERMANENT, "seal.key_missing",
              "a secret is sealed with key %.*s, which the keyring does not have", (int)id.len,

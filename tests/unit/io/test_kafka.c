@@ -298,14 +298,16 @@ static void test_rebalances_between_two(void)
         CHECK(!next_message(first.consumer, 50, &message));
     CHECK_INT(first.partitions, 2);
     open_group(&second, "g", "t");
-    for (int i = 0; i < 300 && (second.assigned == 0 || first.assigned < 2); i++) {
+    /* a busy machine may need more than one rebalance until each has its own */
+    for (int i = 0; i < 600 && (first.partitions != 1 || second.partitions != 1); i++) {
         CHECK_OK(kafka_consumer_poll(first.consumer, 20, &message, &err), &err);
         CHECK_OK(kafka_consumer_poll(second.consumer, 20, &message, &err), &err);
     }
-    CHECK_INT(first.revoked, 1);
-    CHECK_INT(first.assigned, 2);
     CHECK_INT(first.partitions, 1);
     CHECK_INT(second.partitions, 1);
+    CHECK(first.revoked >= 1);
+    CHECK_INT(first.assigned, first.revoked + 1);
+    CHECK_INT(first.lost + second.lost, 0);
     kafka_consumer_close(first.consumer);
     kafka_consumer_close(second.consumer);
     teardown();

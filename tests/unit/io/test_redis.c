@@ -8,7 +8,7 @@ static void test_reads_urls(void)
 {
     static const struct {
         const char *text;
-        struct redis_url want;
+        struct rconn_url want;
     } cases[] = {
         {"redis://h", {false, "h", NULL, NULL, 6379, 0}},
         {"redis://h/", {false, "h", NULL, NULL, 6379, 0}},
@@ -21,10 +21,10 @@ static void test_reads_urls(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
-        struct redis_url got = {0};
+        struct rconn_url got = {0};
         ARENA_AUTO struct arena arena;
         arena_init(&arena, 4096);
-        if (!CHECK_OK(redis_url_parse(cases[i].text, &arena, &got, &err), &err))
+        if (!CHECK_OK(rconn_url_parse(cases[i].text, &arena, &got, &err), &err))
             continue;
         CHECK_INT(got.has_tls, cases[i].want.has_tls);
         CHECK_TEXT(got.host, cases[i].want.host);
@@ -56,10 +56,10 @@ static void test_refuses_urls(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
-        struct redis_url url = {.port = -5};
+        struct rconn_url url = {.port = -5};
         ARENA_AUTO struct arena arena;
         arena_init(&arena, 4096);
-        CHECK_OUTCOME(redis_url_parse(cases[i], &arena, &url, &err), OUTCOME_PERMANENT, &err);
+        CHECK_OUTCOME(rconn_url_parse(cases[i], &arena, &url, &err), OUTCOME_PERMANENT, &err);
         CHECK_TEXT(err.code, "redis.url");
         CHECK(strstr(err.message, "s3cret") == NULL);
         CHECK_INT(url.port, -5);
