@@ -1,0 +1,476 @@
+"""The worker skeleton on real Kafka, Redis and PostgreSQL, by a worker that does what a job asks for.
+
+Its kinds (tests/e2e/testkind/main.c): effect writes a row in the hub's table effects at each run and marks
+it done at the end; noop does nothing; idle does nothing and has no ledger.
+"""
+
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from harness.haul import TERMINAL, event_of, job_id_of
+from harness.servers import ROOT
+from harness.waiting import wait_for
+
+WORKER = "testkind"
+TIERS = ("5s", "30s", "2m", "10m", "1h")
+QUICK = {"HAUL_RETRY_SCALE_PERCENT": 5, "HAUL_SESSION_TIMEOUT_MS": 3000, "HAUL_LEASE_TTL_MS": 3000}
+
+
+class Runtime:
+    """A Haul whose only worker is testkind."""
+
+    def __init__(self, haul):
+        self.haul = haul
+        self.hub = haul.hub
+        self.topic = f"{haul.prefix}jobs.{WORKER}"
+        self.group = self.topic
+
+    def start(self, **env):
+        return self.haul.start_worker(WORKER, **{**QUICK, **env})
+
+    def send(self, kind="effect", job_id=None, members=None, **data):
+        return self.haul.send(data, kind=kind, worker=WORKER, job_id=job_id, **(members or {}))
+
+    def ledger(self, job_id):
+        rows = self.hub.query(
+            "SELECT state, attempt, starts, redrive_count, error_class, error_code, error_message, error_hint,"
+            " result::text, finished_at IS NOT NULL FROM haul.ledger WHERE job_id = %s", job_id)
+        names = "state attempt starts redrive_count error_class error_code error_message error_hint result finished"
+        return SimpleNamespace(**dict(zip(names.split(), rows[0]))) if rows else None
+
+    def effects(self, job_id):
+        """(attempt, done) of each run, in order."""
+        return [tuple(row) for row in self.hub.query(
+            "SELECT attempt, done FROM effects WHERE job_id = %s ORDER BY fence", job_id)]
+
+    def ends(self, job_id):
+        """The ids of the job's terminal events, as often as they were told."""
+        return [event["id"] for event in self.haul.events_of(job_id) if event["state"] in TERMINAL]
+
+    def dead_letters(self):
+        return self.haul.dead_letters(WORKER)
+
+    def lag(self):
+        """Records of the jobs and retry topics whose offset is not committed."""
+        consumer = Consumer({**self.haul.servers.kafka_options(), "group.id": self.group})
+        try:
+            lag = 0
+            for topic in [self.topic] + [f"{self.topic}.retry.{tier}" for tier in TIERS]:
+                partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+                for at in consumer.committed([TopicPartition(topic, p) for p in partitions], timeout=20):
+                    low, high = consumer.get_watermark_offsets(at, timeout=20)
+                    lag += high - (at.offset if at.offset >= 0 else low)
+            return lag
+        finally:
+            consumer.close()
+
+    def wait_committed(self, timeout_s=30):
+        wait_for(lambda: self.lag() == 0, "all offsets to be committed", timeout_s)
+
+
+def headers_of(message):
+    return {name: value.decode() for name, value in message.headers() or []}
+
+
+@pytest.fixture
+def runtime(bare_haul):
+    """The hub's tables and the worker's topics, made without the command line."""
+    haul = bare_haul
+    for path in sorted((ROOT / "schemas" / "hub").glob("*.sql")):
+        with haul.hub.connect() as connection:
+            connection.autocommit = False
+            connection.cursor().execute(path.read_text())
+            connection.commit()
+        version = int(path.name[:4])
+        haul.hub.query(f"INSERT INTO haul.migrations (version, name, checksum) VALUES ({version}, %s, 'x')"
+                       " ON CONFLICT DO NOTHING", path.name)
+    haul.hub.make_roles()
+    haul.hub.query("CREATE TABLE effects (job_id text, attempt int, fence bigint, done bool DEFAULT false)")
+    haul.hub.query("GRANT SELECT, INSERT, UPDATE ON effects TO haul_worker")
+    jobs = f"{haul.prefix}jobs.{WORKER}"
+    haul.topics.create(jobs, f"{jobs}.dlq", f"{haul.prefix}events", *[f"{jobs}.retry.{t}" for t in TIERS])
+    return Runtime(haul)
+
+
+def test_a_job_is_done_and_told(runtime):
+    worker = runtime.start()
+    job = runtime.send(rows=100, sleep_ms=1300)
+    data = runtime.haul.wait_succeeded(job)
+    assert data["receipt"] == {"effect": 1}
+    states = [event["state"] for event in runtime.haul.events_of(job)]
+    assert states[:2] == ["accepted", "started"] and states[-1] == "succeeded"
+    progress = [event["data"] for event in runtime.haul.events_of(job) if event["state"] == "progress"]
+    assert 2 <= len(progress) <= 4, progress
+    assert progress[-1]["rows_total"] == 100 and progress[-1]["eta_ms"] is not None
+    numbers = [event["data"]["sequence"] for event in runtime.haul.events_of(job)]
+    assert numbers == sorted(set(numbers))
+    assert runtime.effects(job) == [(1, True)]
+    assert runtime.ledger(job).state == "succeeded" and runtime.ledger(job).finished
+    runtime.wait_committed()
+    assert worker.metric("haul_job_attempts_total", kind="effect", outcome="succeeded") == 1
+    assert worker.get("/healthz")[0] == 200
+    assert worker.stop() == 0
+
+
+def test_the_trace_goes_through(runtime):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    runtime.start()
+    job = runtime.send(members={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    event = runtime.haul.wait_event(job, "succeeded")
+    assert event["traceparent"].split("-")[1] == trace
+
+
+def test_a_job_delivered_twice_is_done_once(runtime):
+    runtime.start()
+    job = runtime.send(job_id=f"{runtime.haul.prefix}twice")
+    runtime.haul.wait_succeeded(job)
+    runtime.send(job_id=job)
+    wait_for(lambda: len(runtime.ends(job)) == 2, "the end to be told again")
+    assert set(runtime.ends(job)) == {f"{job}:succeeded"}
+    assert runtime.effects(job) == [(1, True)]
+    runtime.wait_committed()
+
+
+def test_two_deliveries_at_once_run_one_after_the_other(runtime):
+    runtime.start()
+    job = runtime.send(job_id=f"{runtime.haul.prefix}both", sleep_ms=1500)
+    runtime.send(job_id=job, members={"subject": "elsewhere"}, sleep_ms=1500)
+    wait_for(lambda: len(runtime.ends(job)) == 2, "both to be told")
+    assert runtime.effects(job) == [(1, True)]
+
+
+def test_a_failed_attempt_is_tried_again(runtime):
+    runtime.start()
+    job = runtime.send(fail="retry", fail_attempts=2)
+    began = time.monotonic()
+    data = runtime.haul.wait_succeeded(job)
+    assert time.monotonic() - began >= 2 * 0.25, "a retry came early"
+    assert data["attempt"] == 3
+    assert runtime.effects(job) == [(1, False), (2, False), (3, True)]
+    retrying = [event["data"] for event in runtime.haul.events_of(job) if event["state"] == "retrying"]
+    assert [data["error"]["code"] for data in retrying] == ["test.retry"] * 2
+    assert runtime.dead_letters() == []
+    runtime.wait_committed()
+
+
+def test_throttling_counts_no_attempt(runtime):
+    runtime.start()
+    job = runtime.send(fail="throttled", fail_attempts=1, retry_after_ms=400, max_attempts=1)
+    event = runtime.haul.wait_event(job, "retrying")
+    assert event["data"]["error"]["class"] == "throttled"
+    wait_for(lambda: len(runtime.effects(job)) >= 3, "it to be tried on")
+    assert {attempt for attempt, _ in runtime.effects(job)} == {1}
+
+
+def test_attempts_run_out_into_the_dead_letters(runtime):
+    worker = runtime.start()
+    job = runtime.send(fail="retry", max_attempts=2)
+    data = runtime.haul.wait_dead(job)
+    assert data["error"]["code"] == "test.retry" and "attempt 2 of 2" in data["error"]["message"]
+    [letter] = runtime.dead_letters()
+    headers = headers_of(letter)
+    assert headers["haul-error-class"] == "retry" and headers["haul-error-code"] == "test.retry"
+    assert headers["haul-attempt"] == "2" and headers["haul-first-topic"] == runtime.topic
+    assert json.loads(letter.value())["id"] == job
+    assert runtime.ledger(job).state == "dead_lettered"
+    runtime.wait_committed()
+    assert worker.metric("haul_dead_letters_total", **{"class": "retry"}) == 1
+
+
+def test_a_permanent_failure_is_a_dead_letter_at_once(runtime):
+    runtime.start()
+    job = runtime.send(fail="permanent")
+    data = runtime.haul.wait_dead(job)
+    assert data["error"]["code"] == "test.permanent" and data["error"]["hint"] == "ask for something else"
+    assert runtime.effects(job) == [(1, False)]
+    assert runtime.ledger(job).error_hint == "ask for something else"
+
+
+@pytest.mark.parametrize("data, code, word", [
+    ({"fial": "ok"}, "fields.unknown", "fail"),
+    ({"sleep_ms": "long"}, "fields.type", "sleep_ms"),
+    ({"deadline": "2020-01-01T00:00:00Z"}, "job.deadline", "deadline"),
+])
+def test_bad_data_is_told_to_the_asker(runtime, data, code, word):
+    runtime.start()
+    job = runtime.send(**data)
+    error = runtime.haul.wait_dead(job)["error"]
+    assert error["code"] == code and word in error["message"] + error.get("hint", "")
+    assert runtime.ledger(job).error_code == code
+    assert runtime.effects(job) == []
+
+
+def test_poison_does_not_stop_the_others(runtime):
+    worker = runtime.start()
+    raws = [b"\x00\xff not json", b"[1,2]", b"{}", b'{"specversion":"1.0"}', b""]
+    for raw in raws:
+        runtime.haul.send_raw(raw, worker=WORKER, key="same")
+    unknown = runtime.send(kind="no_such_kind")
+    job = runtime.send(members={"subject": "same"})
+    runtime.haul.wait_succeeded(job)
+    assert runtime.haul.wait_dead(unknown)["error"]["code"] == "job.unknown_kind"
+    wait_for(lambda: len(runtime.dead_letters()) == len(raws) + 1, "the dead letters")
+    values = [letter.value() or b"" for letter in runtime.dead_letters()]
+    assert set(raws) <= set(values), "raw bytes are kept"
+    assert {headers_of(letter)["haul-error-class"] for letter in runtime.dead_letters()} == {"poison"}
+    runtime.wait_committed()
+    assert worker.is_running()
+
+
+def test_a_job_that_kills_its_process_is_poison_after_three_starts(runtime):
+    job = runtime.send(fail="crash")
+    for start in range(1, 4):
+        worker = runtime.start(ready=False)
+        assert worker.wait_ended() == 99
+        assert runtime.ledger(job).starts == start
+    runtime.start(ready=False)
+    assert runtime.haul.wait_dead(job)["error"]["code"] == "job.poison"
+    assert len(runtime.effects(job)) == 3
+    other = runtime.send()
+    runtime.haul.wait_succeeded(other)
+    runtime.wait_committed()
+
+
+def test_a_bug_ends_the_process_after_the_dead_letter(runtime):
+    worker = runtime.start()
+    slow = runtime.send(sleep_ms=1000)
+    runtime.haul.wait_event(slow, "started")
+    job = runtime.send(fail="bug")
+    assert worker.wait_ended() == 70
+    assert runtime.haul.wait_dead(job)["error"]["class"] == "bug"
+    assert runtime.ledger(slow).state == "succeeded", "the others were drained"
+
+
+def cancel(runtime, job):
+    [(verdict,)] = runtime.hub.query("SELECT verdict FROM haul.ledger_cancel(%s, 'enough', 'test')", job)
+    return verdict
+
+
+def test_cancel_before_it_was_seen(runtime):
+    job = f"{runtime.haul.prefix}unseen"
+    assert cancel(runtime, job) == "asked"
+    runtime.send(job_id=job)
+    runtime.start()
+    data = runtime.haul.wait_event(job, "cancelled")["data"]
+    assert "enough" in data["error"]["message"]
+    assert runtime.effects(job) == []
+    runtime.wait_committed()
+
+
+@pytest.mark.parametrize("way", ["redis", "hub"])
+def test_cancel_while_it_runs(runtime, way):
+    runtime.start()
+    job = runtime.send(sleep_ms=60000)
+    runtime.haul.wait_event(job, "started")
+    assert cancel(runtime, job) == "asked"
+    if way == "redis":
+        redis = runtime.haul.servers.connect_redis(admin=True, db=int(runtime.haul.redis_url.rsplit("/", 1)[1]))
+        redis.set(f"{runtime.haul.prefix}cancel:{job}", "1")
+    runtime.haul.wait_event(job, "cancelled", timeout_s=15)
+    assert runtime.ledger(job).state == "cancelled"
+    assert runtime.effects(job) == [(1, False)]
+    assert cancel(runtime, job) == "too_late"
+    runtime.wait_committed()
+
+
+def test_cancel_while_it_waits(runtime):
+    runtime.start(HAUL_RETRY_SCALE_PERCENT=40)
+    job = runtime.send(fail="retry")
+    runtime.haul.wait_event(job, "retrying")
+    wait_for(lambda: cancel(runtime, job) in ("ended", "too_late"), "the cancel")
+    runtime.haul.wait_event(job, "cancelled", timeout_s=15)
+    assert len(runtime.effects(job)) == 1
+    runtime.wait_committed()
+
+
+def test_a_deadline_ends_a_running_job(runtime):
+    runtime.start()
+    in_two_seconds = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    job = runtime.send(sleep_ms=60000, deadline=in_two_seconds,
+                       members={"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+    assert runtime.haul.wait_dead(job, timeout_s=15)["error"]["code"] == "job.deadline"
+
+
+def test_a_killed_worker_s_job_is_done_by_another(runtime):
+    first = runtime.start()
+    job = runtime.send(sleep_ms=4000)
+    runtime.haul.wait_event(job, "started")
+    first.kill()
+    runtime.start()
+    runtime.haul.wait_succeeded(job)
+    assert runtime.effects(job) == [(1, False), (1, True)], "a crash counts as no attempt"
+    assert runtime.ends(job) == [f"{job}:succeeded"]
+    runtime.wait_committed()
+
+
+def test_a_worker_that_slept_does_no_harm(runtime):
+    """SIGSTOP for longer than its lease: another one takes the job; the sleeper's outcome is refused."""
+    first = runtime.start()
+    job = runtime.send(sleep_ms=3000, deaf=True)
+    runtime.haul.wait_event(job, "started")
+    first.pause()
+    runtime.start()
+    runtime.haul.wait_succeeded(job)
+    first.resume()
+    wait_for(lambda: (first.metric("haul_fenced_total") or 0) + (first.metric("haul_leases_lost_total") or 0) >= 1,
+             "the sleeper to learn of it")
+    runtime.wait_committed()
+    assert set(runtime.ends(job)) == {f"{job}:succeeded"}
+    assert runtime.ledger(job).state == "succeeded"
+
+
+def test_sigterm_waits_for_what_runs(runtime):
+    worker = runtime.start()
+    running = runtime.send(sleep_ms=1500)
+    runtime.haul.wait_event(running, "started")
+    assert worker.stop() == 0
+    assert runtime.ledger(running).state == "succeeded"
+    runtime.wait_committed(timeout_s=5)
+
+
+def test_sigterm_hands_back_what_takes_too_long(runtime):
+    worker = runtime.start(HAUL_DRAIN_TIMEOUT_MS=300)
+    job = runtime.send(sleep_ms=5000)
+    runtime.haul.wait_event(job, "started")
+    assert worker.stop() == 0
+    row = runtime.ledger(job)
+    assert (row.state, row.attempt, row.starts) == ("waiting", 1, 0)
+    runtime.start()
+    runtime.haul.wait_succeeded(job)
+    assert runtime.effects(job) == [(1, False), (1, True)]
+
+
+def test_a_second_sigterm_ends_it_at_once(runtime):
+    worker = runtime.start()
+    job = runtime.send(sleep_ms=30000, deaf=True)
+    runtime.haul.wait_event(job, "started")
+    worker.process.terminate()
+    wait_for(lambda: "worker.draining" in worker.log(), "the drain")
+    began = time.monotonic()
+    worker.process.terminate()
+    assert worker.wait_ended(5) == 75
+    assert time.monotonic() - began < 2
+
+
+def test_the_broker_may_go_and_come_back(runtime):
+    runtime.start()
+    jobs = [runtime.send(sleep_ms=200) for _ in range(10)]
+    runtime.haul.wait_succeeded(jobs[0])
+    runtime.haul.servers.kill("kafka")
+    runtime.haul.servers.start("kafka")
+    jobs += [runtime.send() for _ in range(3)]
+    for job in jobs:
+        runtime.haul.wait_succeeded(job, timeout_s=60)
+        assert [done for _, done in runtime.effects(job)].count(True) == 1
+    runtime.wait_committed()
+
+
+def test_redis_may_go_and_come_back(runtime):
+    worker = runtime.start()
+    runtime.haul.servers.kill("redis")
+    job = runtime.send()
+    wait_for(lambda: worker.metric("haul_threads_waiting", service="redis") == 1, "the wait for Redis")
+    assert worker.get("/healthz")[0] == 200
+    runtime.haul.servers.start("redis")
+    runtime.haul.wait_succeeded(job)
+    assert runtime.effects(job) == [(1, True)], "an outage counts as no attempt"
+
+
+def test_the_hub_may_go_and_come_back(runtime):
+    worker = runtime.start()
+    running = runtime.send(kind="noop", sleep_ms=0)
+    runtime.haul.wait_succeeded(running)
+    runtime.haul.servers.kill("postgres")
+    job = runtime.send(kind="noop")
+    wait_for(lambda: worker.metric("haul_threads_waiting", service="hub") == 1, "the wait for the hub")
+    runtime.haul.servers.start("postgres")
+    data = runtime.haul.wait_succeeded(job)
+    assert data["attempt"] == 1
+
+
+def test_leases_forgotten_by_redis_harm_nobody(runtime):
+    runtime.start()
+    runtime.start()
+    jobs = [runtime.send(sleep_ms=2500) for _ in range(4)]
+    for job in jobs:
+        runtime.haul.wait_event(job, "started")
+    runtime.haul.servers.connect_redis(admin=True, db=int(runtime.haul.redis_url.rsplit("/", 1)[1])).flushdb()
+    for job in jobs:
+        runtime.haul.wait_succeeded(job)
+        assert [done for _, done in runtime.effects(job)].count(True) == 1
+
+
+def test_members_come_and_go(runtime):
+    """Jobs flow while workers join and leave; each is done once, and no offset is left behind."""
+    runtime.start()
+    jobs = [runtime.send(sleep_ms=100, members={"subject": f"s{number}"}) for number in range(60)]
+    second = runtime.start(ready=False)
+    wait_for(lambda: len(runtime.hub.query("SELECT 1 FROM haul.ledger WHERE state = 'succeeded'")) > 20, "some")
+    second.stop()
+    third = runtime.start()
+    for job in jobs:
+        runtime.haul.wait_succeeded(job)
+        assert [done for _, done in runtime.effects(job)].count(True) == 1
+    runtime.wait_committed()
+    assert third.stop() == 0
+
+
+def test_a_redriven_job_runs_once_more(runtime):
+    runtime.start()
+    job = runtime.send(fail="permanent", fail_attempts=0, deadline="2020-01-01T00:00:00Z")
+    runtime.haul.wait_dead(job)
+    [letter] = runtime.dead_letters()
+    again = json.loads(letter.value())
+    del again["data"]["deadline"]
+    for _ in range(2):  # the redriver crashed in between and did it twice
+        runtime.haul.send_raw(json.dumps(again), key=job, worker=WORKER,
+                              headers={**headers_of(letter), "haul-redrive-count": "1", "haul-attempt": "1"})
+    event = wait_for(lambda: [e for e in runtime.haul.events_of(job) if e["state"] == "succeeded"], "its success")[0]
+    assert event["id"] == f"{job}:succeeded:r1"
+    runtime.wait_committed()
+    assert runtime.effects(job) == [(1, True)]
+    row = runtime.ledger(job)
+    assert (row.state, row.redrive_count) == ("succeeded", 1)
+
+
+def test_more_jobs_than_the_buffer_holds(runtime):
+    worker = runtime.start(HAUL_BUFFERED_JOBS_MAX=4, HAUL_JOB_THREADS=2)
+    jobs = [runtime.send(kind="noop", members={"subject": f"s{n}"}) for n in range(100)]
+    slow = [runtime.send(sleep_ms=800) for n in range(6)]
+    for job in jobs + slow:
+        runtime.haul.wait_succeeded(job)
+    runtime.wait_committed()
+    assert worker.metric("haul_partitions_paused") == 0
+
+
+def test_idempotent_kinds_need_no_ledger(runtime):
+    runtime.start()
+    job = runtime.send(kind="idle")
+    runtime.haul.wait_succeeded(job)
+    assert runtime.ledger(job) is None
+    runtime.wait_committed()
+
+
+def test_the_worker_s_role_cannot_touch_the_ledger_itself(runtime):
+    for statement in ("UPDATE haul.ledger SET state = 'succeeded'", "DELETE FROM haul.ledger",
+                      "INSERT INTO haul.cancels (job_id, actor) VALUES ('x', 'y')",
+                      "SELECT * FROM haul.ledger_cancel('x', NULL, 'y')"):
+        import psycopg2
+        with psycopg2.connect(runtime.hub.worker_url) as connection:
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                connection.cursor().execute(statement)
+
+
+def test_configuration_is_checked(runtime):
+    from harness.programs import run_program
+    env = {**runtime.haul.env(), "HAUL_JOB_THREADS": "none"}
+    done = run_program(WORKER, env=env, status=2)
+    assert "job_threads" in done.err.lower()
+    done = run_program(WORKER, env={**runtime.haul.env(), "HAUL_JOB_THREAD": "2"}, status=2)
+    assert "job_threads" in (done.err).lower()
+    assert "good" in run_program(WORKER, "--check-config", env=runtime.haul.env()).out
+    assert "HAUL_LEASE_TTL_MS" in run_program(WORKER, "--help", env={}).out
