@@ -54,6 +54,10 @@ class Runtime:
     def dead_letters(self):
         return self.haul.dead_letters(WORKER)
 
+    def wait_dead_letters(self, count):
+        wait_for(lambda: len(self.dead_letters()) == count, f"{count} dead letters")
+        return self.dead_letters()
+
     def lag(self):
         """Records of the jobs and retry topics whose offset is not committed."""
         consumer = Consumer({**self.haul.servers.kafka_options(), "group.id": self.group})
@@ -171,7 +175,7 @@ def test_attempts_run_out_into_the_dead_letters(runtime):
     job = runtime.send(fail="retry", max_attempts=2)
     data = runtime.haul.wait_dead(job)
     assert data["error"]["code"] == "test.retry" and "attempt 2 of 2" in data["error"]["message"]
-    [letter] = runtime.dead_letters()
+    [letter] = runtime.wait_dead_letters(1)
     headers = headers_of(letter)
     assert headers["haul-error-class"] == "retry" and headers["haul-error-code"] == "test.retry"
     assert headers["haul-attempt"] == "2" and headers["haul-first-topic"] == runtime.topic
@@ -213,10 +217,9 @@ def test_poison_does_not_stop_the_others(runtime):
     job = runtime.send(members={"subject": "same"})
     runtime.haul.wait_succeeded(job)
     assert runtime.haul.wait_dead(unknown)["error"]["code"] == "job.unknown_kind"
-    wait_for(lambda: len(runtime.dead_letters()) == len(raws) + 1, "the dead letters")
-    values = [letter.value() or b"" for letter in runtime.dead_letters()]
-    assert set(raws) <= set(values), "raw bytes are kept"
-    assert {headers_of(letter)["haul-error-class"] for letter in runtime.dead_letters()} == {"poison"}
+    letters = runtime.wait_dead_letters(len(raws) + 1)
+    assert set(raws) <= {letter.value() or b"" for letter in letters}, "raw bytes are kept"
+    assert {headers_of(letter)["haul-error-class"] for letter in letters} == {"poison"}
     runtime.wait_committed()
     assert worker.is_running()
 
@@ -423,7 +426,7 @@ def test_a_redriven_job_runs_once_more(runtime):
     runtime.start()
     job = runtime.send(fail="permanent", fail_attempts=0, deadline="2020-01-01T00:00:00Z")
     runtime.haul.wait_dead(job)
-    [letter] = runtime.dead_letters()
+    [letter] = runtime.wait_dead_letters(1)
     again = json.loads(letter.value())
     del again["data"]["deadline"]
     for _ in range(2):  # the redriver crashed in between and did it twice
