@@ -66,9 +66,8 @@ static enum outcome print_bad(void *ctx, const struct bad_row *rows, size_t coun
     return OUTCOME_OK;
 }
 
-static enum outcome load_endpoint(const struct jval *request, const char *side,
-                                  struct arena *arena, struct sync_endpoint *ret_endpoint,
-                                  struct err *err)
+static enum outcome load_endpoint(const struct jval *request, const char *side, struct arena *arena,
+                                  struct sync_endpoint *ret_endpoint, struct err *err)
 {
     const struct jval *object = jval_get(request, side);
     const struct connector *connector;
@@ -102,8 +101,7 @@ static enum outcome run_sync(const struct sync_env *env, const struct sync_spec 
 }
 
 static enum outcome run_verify(const struct sync_env *env, const struct sync_spec *spec,
-                               bool repair, struct arena *arena, struct jwrite *w,
-                               struct err *err)
+                               bool repair, struct arena *arena, struct jwrite *w, struct err *err)
 {
     static struct verify_report report;
     static const char *const kinds[] = {"missing", "different", "extra"};
