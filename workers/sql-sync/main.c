@@ -1,0 +1,27 @@
+/* sql-sync: a table of MySQL, MariaDB or PostgreSQL arrives in another, proven. */
+#include "registry.h"
+#include "run/worker.h"
+#include "sql_sync.h"
+#include "sync/sync_spec.h"
+
+static const struct job_kind kinds[] = {
+    {.name = "sql_sync",
+     .doc = "Copies or incrementally syncs one table, view or query into a table.",
+     .payload = &sync_spec_table,
+     .max_attempts = 8,
+     .run = sql_sync_run},
+};
+
+static const struct worker sql_sync = {
+    .name = "sql-sync",
+    .version = HAUL_VERSION,
+    .doc = "Syncs SQL tables: MySQL, MariaDB and PostgreSQL, each as source and target.",
+    .kinds = kinds,
+    .kind_count = FIELDS_COUNT(kinds),
+    .connectors = &sql_connectors,
+};
+
+int main(int argc, char **argv)
+{
+    return worker_main(argc, argv, &sql_sync);
+}
