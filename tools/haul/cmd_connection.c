@@ -46,7 +46,7 @@ static enum outcome read_config(struct cli *cli, const char *path, const struct 
     if (outcome == OUTCOME_OK)
         return outcome;
     text_copy(err->code, sizeof err->code, "usage");
-    return err_prefix(err, "%s", path);
+    return err_prefix(err, "%s", file_title(path));
 }
 
 static void print_added(struct cli *cli, const struct connection_draft *draft)

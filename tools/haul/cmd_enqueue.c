@@ -90,7 +90,7 @@ static enum outcome read_file(struct cli *cli, const char *path, struct draft *d
     const struct jval *value = NULL;
     if (jread_object(str_slice(&text), &cli->arena, &value, err) != OUTCOME_OK) {
         text_copy(err->code, sizeof err->code, "usage");
-        return err_prefix(err, "%s", path);
+        return err_prefix(err, "%s", file_title(path));
     }
     if (jval_get(value, "specversion") == NULL) {
         draft->data = value;
@@ -99,10 +99,11 @@ static enum outcome read_file(struct cli *cli, const char *path, struct draft *d
     struct job job = {0};
     if (job_decode(value, &cli->arena, &job, err) != OUTCOME_OK) {
         text_copy(err->code, sizeof err->code, "usage");
-        return err_prefix(err, "%s", path);
+        return err_prefix(err, "%s", file_title(path));
     }
     if (strcmp(job.kind, draft->kind->name) != 0)
-        return USAGE(err, "%s is a job of kind %s, not %s", path, job.kind, draft->kind->name);
+        return USAGE(err, "%s is a job of kind %s, not %s", file_title(path), job.kind,
+                     draft->kind->name);
     draft->event = value;
     draft->data = job.data;
     return OUTCOME_OK;

@@ -10,6 +10,11 @@
 
 #define PIECE_BYTES ((size_t)64 << 10)
 
+const char *file_title(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 static enum outcome read_all(int fd, const char *path, struct str *out, struct err *err)
 {
     for (;;) {
@@ -31,7 +36,7 @@ static enum outcome read_all(int fd, const char *path, struct str *out, struct e
 enum outcome file_read(const char *path, struct str *out, struct err *err)
 {
     if (strcmp(path, "-") == 0)
-        return read_all(STDIN_FILENO, "standard input", out, err);
+        return read_all(STDIN_FILENO, file_title(path), out, err);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return USAGE(err, "%s cannot be opened: %s", path, strerror(errno));

@@ -7,6 +7,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* What messages call it: "-" is "standard input". */
+const char *file_title(const char *path);
+
 #define FILE_MAX_BYTES ((size_t)64 << 20)
 
 /* Reads it to its end; "-" is standard input. PERMANENT "usage". */
