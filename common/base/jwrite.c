@@ -153,7 +153,10 @@ void jwrite_jval(struct jwrite *w, const struct jval *value)
         jwrite_int(w, value->integer);
         break;
     case JVAL_REAL:
-        jwrite_real(w, value->real);
+        if (value->number != NULL) /* as it was read: a decimal keeps its digits */
+            jwrite_raw(w, slice_of(value->number));
+        else
+            jwrite_real(w, value->real);
         break;
     case JVAL_STRING:
         jwrite_slice(w, value->string);
