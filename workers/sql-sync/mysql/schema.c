@@ -192,23 +192,28 @@ static enum outcome add_change(struct str *sql, const struct mys_ddl *ddl,
     return OUTCOME_OK;
 }
 
-enum outcome mys_table_change(struct session *session, const struct stream_ref *table,
-                              const struct schema_change *changes, size_t count, struct err *err)
+static enum outcome change_one(struct session *session, const struct stream_ref *table,
+                               const struct schema_change *change, struct err *err)
 {
     STR_AUTO struct str sql = str_with_max(STR_MAX_DEFAULT);
     ARENA_AUTO struct arena scratch;
     arena_init(&scratch, STR_MAX_DEFAULT);
     struct mys_ddl ddl;
-    if (count == 0)
-        return OUTCOME_OK;
     TRY(mys_ddl_read(session, table, &scratch, &ddl, err));
     str_add_text(&sql, "ALTER TABLE ");
     mys_add_table(&sql, session, table);
-    for (size_t i = 0; i < count; i++) {
-        str_add_text(&sql, i == 0 ? " " : ", ");
-        TRY(add_change(&sql, &ddl, &changes[i], err));
-    }
+    str_add_char(&sql, ' ');
+    TRY(add_change(&sql, &ddl, change, err));
     return mys_run_str(session, MYS_TARGET, &sql, err);
+}
+
+/* One after the other: two changes may be of one column, whose definition is read each time. */
+enum outcome mys_table_change(struct session *session, const struct stream_ref *table,
+                              const struct schema_change *changes, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        TRY(change_one(session, table, &changes[i], err));
+    return OUTCOME_OK;
 }
 
 enum outcome mys_stage_drop(struct session *session, const struct stream_ref *stage,
