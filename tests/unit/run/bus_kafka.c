@@ -1,0 +1,518 @@
+/* bus_kafka: io/kafka.h in memory; see bus.h. */
+#include "bus.h"
+
+#include "base/clock.h"
+#include "io/kafka.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define TOPICS_MAX 16
+#define PARTITIONS 3
+#define RECORDS_MAX 4096
+#define HEADERS_MAX 16
+#define PENDING_MAX 8192
+
+struct bus_header {
+    char *name, *value;
+    size_t len;
+};
+struct record {
+    char *key, *value;
+    size_t value_len;
+    struct bus_header headers[HEADERS_MAX];
+    size_t header_count;
+};
+struct log {
+    struct record *records[RECORDS_MAX];
+    int64_t count, position, committed;
+    bool is_paused, is_subscribed;
+};
+struct bus_topic {
+    char name[256];
+    struct log logs[PARTITIONS];
+};
+struct pending {
+    void *opaque;
+    bool is_bad;
+};
+
+struct kafka_consumer {
+    struct kafka_consumer_events events;
+};
+struct kafka_producer {
+    struct kafka_producer_options options;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct bus_topic topics[TOPICS_MAX];
+static size_t topic_count, round_robin;
+static struct pending pending[PENDING_MAX];
+static size_t pending_count;
+static int fail_reports, bad_commits;
+static bool hold_reports, is_assigned, rebalance_asked, rebalance_lost;
+
+static struct bus_topic *topic_of(const char *name)
+{
+    for (size_t i = 0; i < topic_count; i++) {
+        if (strcmp(topics[i].name, name) == 0)
+            return &topics[i];
+    }
+    if (topic_count == TOPICS_MAX)
+        abort();
+    struct bus_topic *topic = &topics[topic_count++];
+    memset(topic, 0, sizeof *topic);
+    text_copy(topic->name, sizeof topic->name, name);
+    for (size_t p = 0; p < PARTITIONS; p++)
+        topic->logs[p].committed = KAFKA_OFFSET_NONE;
+    return topic;
+}
+
+static void free_record(struct record *record)
+{
+    for (size_t i = 0; i < record->header_count; i++) {
+        free(record->headers[i].name);
+        free(record->headers[i].value);
+    }
+    free(record->key);
+    free(record->value);
+    free(record);
+}
+
+void bus_reset(void)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t t = 0; t < topic_count; t++) {
+        for (size_t p = 0; p < PARTITIONS; p++) {
+            for (int64_t i = 0; i < topics[t].logs[p].count; i++)
+                free_record(topics[t].logs[p].records[i]);
+        }
+    }
+    topic_count = pending_count = 0;
+    fail_reports = bad_commits = 0;
+    hold_reports = is_assigned = rebalance_asked = false;
+    pthread_mutex_unlock(&lock);
+}
+
+static char *copy_bytes(struct slice bytes)
+{
+    char *copy = malloc(bytes.len + 1);
+    if (copy == NULL)
+        abort();
+    if (bytes.len > 0)
+        memcpy(copy, bytes.data, bytes.len);
+    copy[bytes.len] = '\0';
+    return copy;
+}
+
+/* The lock is held. */
+static void append(const struct kafka_record *from, int partition)
+{
+    struct log *log = &topic_of(from->topic)->logs[partition];
+    struct record *record = calloc(1, sizeof *record);
+    if (record == NULL || log->count == RECORDS_MAX)
+        abort();
+    record->key = from->key.data == NULL ? NULL : copy_bytes(from->key);
+    record->value = copy_bytes(from->value);
+    record->value_len = from->value.len;
+    for (size_t i = 0; i < from->header_count && i < HEADERS_MAX; i++) {
+        record->headers[i] =
+            (struct bus_header){copy_bytes(slice_of(from->headers[i].name)),
+                                copy_bytes(from->headers[i].value), from->headers[i].value.len};
+        record->header_count++;
+    }
+    log->records[log->count++] = record;
+}
+
+void bus_produce(const char *topic, int partition, const char *key, const char *value)
+{
+    struct kafka_record record = {.topic = topic, .key = slice_of(key), .value = slice_of(value)};
+    pthread_mutex_lock(&lock);
+    append(&record, partition);
+    pthread_mutex_unlock(&lock);
+}
+
+void bus_rebalance(bool lost)
+{
+    pthread_mutex_lock(&lock);
+    rebalance_asked = true;
+    rebalance_lost = lost;
+    pthread_mutex_unlock(&lock);
+}
+
+void bus_fail_reports(int count)
+{
+    pthread_mutex_lock(&lock);
+    fail_reports = count;
+    pthread_mutex_unlock(&lock);
+}
+
+void bus_hold_reports(bool hold)
+{
+    pthread_mutex_lock(&lock);
+    hold_reports = hold;
+    pthread_mutex_unlock(&lock);
+}
+
+size_t bus_records(const char *topic)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t p = 0; p < PARTITIONS; p++)
+        count += (size_t)topic_of(topic)->logs[p].count;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+void bus_value(const char *topic, size_t i, struct str *to)
+{
+    str_clear(to);
+    pthread_mutex_lock(&lock);
+    for (size_t p = 0; p < PARTITIONS; p++) {
+        const struct log *log = &topic_of(topic)->logs[p];
+        if (i < (size_t)log->count) {
+            str_add(to, log->records[i]->value, log->records[i]->value_len);
+            break;
+        }
+        i -= (size_t)log->count;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+int64_t bus_lag(const char *topic_start)
+{
+    int64_t lag = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t t = 0; t < topic_count; t++) {
+        for (size_t p = 0; p < PARTITIONS; p++) {
+            const struct log *log = &topics[t].logs[p];
+            if (log->is_subscribed &&
+                strncmp(topics[t].name, topic_start, strlen(topic_start)) == 0)
+                lag += log->count - (log->committed < 0 ? 0 : log->committed);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return lag;
+}
+
+int64_t bus_committed(const char *topic, int partition)
+{
+    pthread_mutex_lock(&lock);
+    int64_t committed = topic_of(topic)->logs[partition].committed;
+    pthread_mutex_unlock(&lock);
+    return committed;
+}
+
+int bus_bad_commits(void)
+{
+    pthread_mutex_lock(&lock);
+    int count = bad_commits;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+/* ---- io/kafka.h: configuration, messages ---- */
+
+const char *const kafka_security_names[] = {"plaintext", NULL};
+const char *const kafka_sasl_names[] = {"plain", NULL};
+
+enum outcome kafka_conf_check(const struct kafka_conf *conf, struct err *err)
+{
+    (void)conf;
+    (void)err;
+    return OUTCOME_OK;
+}
+
+void kafka_message_done(struct kafka_message *message)
+{
+    *message = (struct kafka_message){0}; /* the bus keeps its records */
+}
+
+bool kafka_message_header(const struct kafka_message *message, size_t i,
+                          struct kafka_header *ret_header)
+{
+    const struct record *record = message->native;
+    if (i >= record->header_count)
+        return false;
+    *ret_header = (struct kafka_header){record->headers[i].name,
+                                        {record->headers[i].value, record->headers[i].len}};
+    return true;
+}
+
+bool kafka_message_find_header(const struct kafka_message *message, const char *name,
+                               struct slice *ret_value)
+{
+    struct kafka_header header;
+    bool found = false;
+    for (size_t i = 0; kafka_message_header(message, i, &header); i++) {
+        if (strcmp(header.name, name) == 0) {
+            *ret_value = header.value;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* ---- consumer ---- */
+
+enum outcome kafka_consumer_open(const struct kafka_conf *conf,
+                                 const struct kafka_consumer_options *options,
+                                 struct kafka_consumer **ret_consumer, struct err *err)
+{
+    (void)conf;
+    struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
+    TRY_ALLOC(consumer, err);
+    consumer->events = options->events;
+    *ret_consumer = consumer;
+    return OUTCOME_OK;
+}
+
+enum outcome kafka_consumer_subscribe(struct kafka_consumer *consumer, const char *const *names,
+                                      size_t count, struct err *err)
+{
+    (void)consumer;
+    (void)err;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t p = 0; p < PARTITIONS; p++)
+            topic_of(names[i])->logs[p].is_subscribed = true;
+    }
+    pthread_mutex_unlock(&lock);
+    return OUTCOME_OK;
+}
+
+static size_t list_partitions(struct kafka_partition *list)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t t = 0; t < topic_count; t++) {
+        for (int32_t p = 0; p < PARTITIONS; p++) {
+            if (topics[t].logs[p].is_subscribed)
+                list[count++] = (struct kafka_partition){
+                    .topic = topics[t].name, .partition = p, .offset = topics[t].logs[p].committed};
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+/* Callbacks run without the lock: they commit. */
+static void take_away(struct kafka_consumer *consumer, bool lost)
+{
+    struct kafka_partition list[TOPICS_MAX * PARTITIONS];
+    size_t count = list_partitions(list);
+    if (lost) {
+        pthread_mutex_lock(&lock);
+        is_assigned = false;
+        pthread_mutex_unlock(&lock);
+        consumer->events.lost(consumer->events.ctx, list, count);
+    } else {
+        consumer->events.revoked(consumer->events.ctx, list, count);
+        pthread_mutex_lock(&lock);
+        is_assigned = false;
+        pthread_mutex_unlock(&lock);
+    }
+}
+
+static void assign(struct kafka_consumer *consumer)
+{
+    struct kafka_partition list[TOPICS_MAX * PARTITIONS];
+    size_t count = list_partitions(list);
+    pthread_mutex_lock(&lock);
+    is_assigned = true;
+    for (size_t i = 0; i < count; i++) {
+        struct log *log = &topic_of(list[i].topic)->logs[list[i].partition];
+        log->position = log->committed < 0 ? 0 : log->committed;
+        log->is_paused = false;
+    }
+    pthread_mutex_unlock(&lock);
+    consumer->events.assigned(consumer->events.ctx, list, count);
+}
+
+/* The lock is held. Partitions take turns. */
+static bool next_record(struct kafka_message *ret_message)
+{
+    for (size_t n = 0; n < topic_count * PARTITIONS; n++) {
+        size_t at = (round_robin + n) % (topic_count * PARTITIONS);
+        struct bus_topic *topic = &topics[at / PARTITIONS];
+        struct log *log = &topic->logs[at % PARTITIONS];
+        if (!log->is_subscribed || log->is_paused || log->position >= log->count)
+            continue;
+        struct record *record = log->records[log->position];
+        *ret_message = (struct kafka_message){
+            .topic = topic->name,
+            .partition = (int32_t)(at % PARTITIONS),
+            .offset = log->position,
+            .timestamp_ms = -1,
+            .key = slice_of(record->key),
+            .value = {record->value, record->value_len},
+            .native = record,
+        };
+        log->position++;
+        round_robin = at + 1;
+        return true;
+    }
+    return false;
+}
+
+enum outcome kafka_consumer_poll(struct kafka_consumer *consumer, int64_t timeout_ms,
+                                 struct kafka_message *ret_message, struct err *err)
+{
+    (void)err;
+    struct kafka_message message = {0};
+    pthread_mutex_lock(&lock);
+    bool takes = is_assigned && rebalance_asked, gives = !is_assigned, lost = rebalance_lost;
+    rebalance_asked = takes ? false : rebalance_asked;
+    if (is_assigned && !takes)
+        (void)next_record(&message);
+    pthread_mutex_unlock(&lock);
+    if (takes)
+        take_away(consumer, lost);
+    if (gives || takes)
+        assign(consumer);
+    if (message.native == NULL && timeout_ms > 0)
+        clock_sleep_us(US_PER_MS);
+    *ret_message = message;
+    return OUTCOME_OK;
+}
+
+void kafka_consumer_close(struct kafka_consumer *consumer)
+{
+    if (consumer == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    bool takes = is_assigned;
+    pthread_mutex_unlock(&lock);
+    if (takes)
+        take_away(consumer, false);
+    free(consumer);
+}
+
+static enum outcome set_paused(const struct kafka_partition *partitions, size_t count, bool pause)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count; i++)
+        topic_of(partitions[i].topic)->logs[partitions[i].partition].is_paused = pause;
+    pthread_mutex_unlock(&lock);
+    return OUTCOME_OK;
+}
+
+enum outcome kafka_consumer_pause(struct kafka_consumer *consumer,
+                                  const struct kafka_partition *partitions, size_t count,
+                                  struct err *err)
+{
+    (void)consumer;
+    (void)err;
+    return set_paused(partitions, count, true);
+}
+
+enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
+                                   const struct kafka_partition *partitions, size_t count,
+                                   struct err *err)
+{
+    (void)consumer;
+    (void)err;
+    return set_paused(partitions, count, false);
+}
+
+enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
+                                   const struct kafka_partition *partitions, size_t count,
+                                   int64_t timeout_ms, struct err *err)
+{
+    (void)consumer;
+    (void)timeout_ms;
+    (void)err;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count; i++) {
+        struct log *log = &topic_of(partitions[i].topic)->logs[partitions[i].partition];
+        bad_commits += !is_assigned || partitions[i].offset < log->committed;
+        log->committed = partitions[i].offset;
+    }
+    pthread_mutex_unlock(&lock);
+    return OUTCOME_OK;
+}
+
+/* ---- producer ---- */
+
+enum outcome kafka_producer_open(const struct kafka_conf *conf,
+                                 const struct kafka_producer_options *options,
+                                 struct kafka_producer **ret_producer, struct err *err)
+{
+    (void)conf;
+    struct kafka_producer *producer = calloc(1, sizeof *producer);
+    TRY_ALLOC(producer, err);
+    producer->options = *options;
+    *ret_producer = producer;
+    return OUTCOME_OK;
+}
+
+enum outcome kafka_producer_send(struct kafka_producer *producer, const struct kafka_record *record,
+                                 struct err *err)
+{
+    (void)producer;
+    pthread_mutex_lock(&lock);
+    if (pending_count == PENDING_MAX) {
+        pthread_mutex_unlock(&lock);
+        return FAIL(err, OUTCOME_RETRY, "kafka.queue_full", "full");
+    }
+    bool is_bad = fail_reports > 0;
+    fail_reports -= is_bad ? 1 : 0;
+    uint32_t hash = 5381;
+    for (size_t i = 0; i < record->key.len; i++)
+        hash = hash * 33 + (unsigned char)record->key.data[i];
+    if (!is_bad)
+        append(record, (int)(hash % PARTITIONS));
+    pending[pending_count++] = (struct pending){record->opaque, is_bad};
+    pthread_mutex_unlock(&lock);
+    return OUTCOME_OK;
+}
+
+static int report(struct kafka_producer *producer, bool even_held)
+{
+    static struct pending taken[PENDING_MAX]; /* one thread polls */
+    pthread_mutex_lock(&lock);
+    size_t count = hold_reports && !even_held ? 0 : pending_count;
+    memcpy(taken, pending, count * sizeof *taken);
+    pending_count -= count;
+    pthread_mutex_unlock(&lock);
+    for (size_t i = 0; i < count; i++) {
+        struct err err = {0};
+        enum outcome outcome = OUTCOME_OK;
+        if (taken[i].is_bad)
+            outcome = FAIL(&err, OUTCOME_RETRY, "kafka.unreachable", "asked to fail");
+        producer->options.delivered(producer->options.ctx, taken[i].opaque,
+                                    taken[i].is_bad ? -1 : 0, outcome, &err);
+    }
+    return (int)count;
+}
+
+int kafka_producer_poll(struct kafka_producer *producer, int64_t timeout_ms)
+{
+    int count = report(producer, false);
+    if (count == 0 && timeout_ms > 0)
+        clock_sleep_us(US_PER_MS / 2);
+    return count;
+}
+
+void kafka_producer_close(struct kafka_producer *producer, int64_t flush_ms)
+{
+    (void)flush_ms;
+    (void)report(producer, true);
+    free(producer);
+}
+
+enum outcome kafka_producer_check(struct kafka_producer *producer, struct err *err)
+{
+    (void)producer;
+    (void)err;
+    return OUTCOME_OK;
+}
+
+size_t kafka_producer_pending(const struct kafka_producer *producer)
+{
+    (void)producer;
+    pthread_mutex_lock(&lock);
+    size_t count = pending_count;
+    pthread_mutex_unlock(&lock);
+    return count;
+}

@@ -1,0 +1,319 @@
+/* The worker's threads on an in-memory bus, with faults. Meant to run under ThreadSanitizer too. */
+#include "run/worker.h"
+
+#include "bus.h"
+#include "check.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#define JOBS_TOPIC "haul.jobs.bus"
+#define WAIT_US (30 * US_PER_S)
+
+/* ---- a kind whose payload says what to do ---- */
+
+enum how { HOW_OK, HOW_RETRY, HOW_PERMANENT, HOW_BUG };
+static const char *const hows[] = {"ok", "retry", "permanent", "bug", NULL};
+
+struct payload {
+    int how;
+    int64_t fail_attempts, work_us;
+};
+static const struct field fields[] = {
+    {.name = "how",
+     .type = FIELD_ENUM,
+     .offset = offsetof(struct payload, how),
+     .default_text = "ok",
+     .choices = hows,
+     .doc = "How it ends."},
+    {.name = "fail_attempts",
+     .type = FIELD_INT,
+     .offset = offsetof(struct payload, fail_attempts),
+     .default_text = "1000",
+     .doc = "How many attempts end so."},
+    {.name = "work_us",
+     .type = FIELD_INT,
+     .offset = offsetof(struct payload, work_us),
+     .default_text = "0",
+     .unit = "us",
+     .doc = "How long it works."},
+};
+static const struct field_table table = {"bus", "A test.", fields, FIELDS_COUNT(fields),
+                                         sizeof(struct payload)};
+
+static enum outcome work(struct job_context *job, int64_t work_us, struct err *err)
+{
+    int64_t begin_us = clock_monotonic_us();
+    while (clock_monotonic_us() - begin_us < work_us) {
+        struct event_progress progress = {.phase = "work", .rows_done = 1, .rows_total = 2};
+        job_progress(job, &progress);
+        TRY(job_check(job, err));
+        clock_sleep_us(200);
+    }
+    return OUTCOME_OK;
+}
+
+static enum outcome run_bus(struct job_context *job, const void *payload_struct, struct err *err)
+{
+    static const enum outcome classes[] = {OUTCOME_OK, OUTCOME_RETRY, OUTCOME_PERMANENT,
+                                           OUTCOME_BUG};
+    const struct payload *payload = payload_struct;
+    TRY(work(job, payload->work_us, err));
+    if (payload->how != HOW_OK && job->attempt <= payload->fail_attempts)
+        return FAIL(err, classes[payload->how], "test", "asked for");
+    if (!bus_apply(job->job_id, job->fence))
+        return FAIL(err, OUTCOME_CANCELLED, "fenced", "another start owns the job");
+    return job_set_result(job, slice_of("{\"ok\":true}"), err);
+}
+
+static const struct job_kind kinds[] = {
+    {.name = "bus", .doc = "A test.", .payload = &table, .max_attempts = 3, .run = run_bus}};
+static const struct worker worker = {
+    .name = "bus", .version = "0", .doc = "a test", .kinds = kinds, .kind_count = 1};
+
+/* ---- the worker on a thread of its own ---- */
+
+static char *arguments[] = {(char[]){"bus"},
+                            (char[]){"--kafka-brokers=none:1"},
+                            (char[]){"--redis-url=redis://none"},
+                            (char[]){"--hub-url=postgresql://none"},
+                            (char[]){"--log-level=error"},
+                            (char[]){"--http-port=0"},
+                            (char[]){"--commit-interval-ms=10"},
+                            (char[]){"--lease-ttl-ms=1000"},
+                            (char[]){"--revoke-drain-ms=20"},
+                            (char[]){"--retry-scale-percent=1"},
+                            (char[]){"--buffered-jobs-max=8"},
+                            (char[]){"--drain-timeout-ms=5000"},
+                            (char[]){"--job-threads=3"}};
+
+struct process {
+    pthread_t thread;
+    int status;
+};
+
+static void *run_process(void *arg)
+{
+    struct process *process = arg;
+    process->status =
+        worker_main((int)(sizeof arguments / sizeof arguments[0]), arguments, &worker);
+    return NULL;
+}
+
+static void start(struct process *process)
+{
+    *process = (struct process){.status = -1};
+    CHECK(pthread_create(&process->thread, NULL, run_process, process) == 0);
+}
+
+static int stop(struct process *process)
+{
+    bus_ask_stop(true);
+    pthread_join(process->thread, NULL);
+    return process->status;
+}
+
+static void begin(void)
+{
+    bus_reset();
+    bus_ask_stop(false);
+}
+
+static void send_job(int number, const char *members)
+{
+    char id[32], text[512];
+    (void)snprintf(id, sizeof id, "job-%d", number);
+    (void)snprintf(text, sizeof text,
+                   "{\"specversion\":\"1.0\",\"id\":\"%s\",\"type\":\"haul.job.bus.v1\","
+                   "\"source\":\"/t\",\"data\":{\"workspace_id\":\"w\"%s}}",
+                   id, members);
+    bus_produce(JOBS_TOPIC, number % 3, id, text);
+}
+
+static bool wait_settled(size_t ended)
+{
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (clock_monotonic_us() < until_us) {
+        if (bus_jobs_ended() >= ended && bus_lag(JOBS_TOPIC) == 0)
+            return true;
+        clock_sleep_us(2 * US_PER_MS);
+    }
+    return false;
+}
+
+static int count_in(const char *topic, const char *needle)
+{
+    struct str value STR_AUTO = str_with_max(1 << 20);
+    int count = 0;
+    for (size_t i = 0; i < bus_records(topic); i++) {
+        bus_value(topic, i, &value);
+        count += strstr(str_text(&value), needle) != NULL;
+    }
+    return count;
+}
+
+/* ---- tests ---- */
+
+static void test_all_kinds_of_ends(void)
+{
+    struct process process;
+    begin();
+    for (int i = 0; i < 30; i++)
+        send_job(i, i % 3 == 0   ? ""
+                    : i % 3 == 1 ? ",\"how\":\"permanent\""
+                                 : ",\"how\":\"retry\",\"fail_attempts\":1");
+    bus_produce(JOBS_TOPIC, 0, NULL, "not json");
+    start(&process);
+    CHECK(wait_settled(30));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    for (int i = 0; i < 30; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "job-%d", i);
+        CHECK_TEXT(bus_ledger_state(id), i % 3 == 1 ? "dead_lettered" : "succeeded");
+        CHECK_INT(bus_applied(id), i % 3 == 1 ? 0 : 1);
+    }
+    CHECK_INT(bus_records("haul.jobs.bus.dlq"), 11);
+    CHECK_INT(count_in("haul.events", "haul.event.succeeded.v1"), 20);
+    CHECK_INT(count_in("haul.events", "haul.event.dead_lettered.v1"), 10);
+    CHECK_INT(count_in("haul.events", "haul.event.retrying.v1"), 10);
+    CHECK_INT(bus_bad_commits(), 0);
+}
+
+static void test_a_bad_report_is_made_good(void)
+{
+    struct process process;
+    begin();
+    bus_fail_reports(20);
+    for (int i = 0; i < 12; i++)
+        send_job(i, i % 2 == 0 ? "" : ",\"how\":\"permanent\"");
+    start(&process);
+    CHECK(wait_settled(12));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    for (int i = 0; i < 12; i++) {
+        char id[64];
+        (void)snprintf(id, sizeof id, "\"id\":\"job-%d:%s\"", i,
+                       i % 2 == 0 ? "succeeded" : "dead_lettered");
+        CHECK(count_in("haul.events", id) >= 1);
+        (void)snprintf(id, sizeof id, "\"id\":\"job-%d\"", i);
+        CHECK(i % 2 == 0 || count_in("haul.jobs.bus.dlq", id) >= 1);
+    }
+}
+
+static void test_nothing_is_committed_before_its_report(void)
+{
+    struct process process;
+    begin();
+    bus_hold_reports(true);
+    for (int i = 0; i < 9; i++)
+        send_job(i, i % 2 == 0 ? "" : ",\"how\":\"permanent\"");
+    start(&process);
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (bus_jobs_ended() < 9 && clock_monotonic_us() < until_us)
+        clock_sleep_us(US_PER_MS);
+    clock_sleep_us(100 * US_PER_MS); /* ten commit intervals */
+    for (int p = 0; p < 3; p++)
+        CHECK(bus_committed(JOBS_TOPIC, p) <= 0);
+    bus_hold_reports(false);
+    CHECK(wait_settled(9));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+}
+
+static void test_cancel_while_running(void)
+{
+    struct process process;
+    begin();
+    send_job(1, ",\"work_us\":20000000");
+    start(&process);
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (count_in("haul.events", "haul.event.started.v1") == 0 && clock_monotonic_us() < until_us)
+        clock_sleep_us(US_PER_MS);
+    bus_ask_cancel("job-1");
+    CHECK(wait_settled(1));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    CHECK_TEXT(bus_ledger_state("job-1"), "cancelled");
+    CHECK_INT(bus_applied("job-1"), 0);
+    CHECK_INT(count_in("haul.events", "haul.event.cancelled.v1"), 1);
+}
+
+static void test_a_bug_drains_and_exits(void)
+{
+    struct process process;
+    begin();
+    send_job(1, ",\"work_us\":100000");
+    send_job(2, ",\"how\":\"bug\"");
+    start(&process);
+    pthread_join(process.thread, NULL);
+    CHECK_INT(process.status, WORKER_EXIT_BUG);
+    CHECK_TEXT(bus_ledger_state("job-2"), "dead_lettered");
+    CHECK_INT(bus_records("haul.jobs.bus.dlq"), 1);
+}
+
+/* Rebalances, losses, bad reports, outages and forgotten leases while jobs flow. */
+static void disturb(uint64_t *random)
+{
+    *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    switch (*random >> 33 & 7) {
+    case 0:
+        bus_rebalance(false);
+        break;
+    case 1:
+        bus_rebalance(true);
+        break;
+    case 2:
+        bus_fail_reports(3);
+        break;
+    case 3:
+        bus_fail_hub(2);
+        break;
+    case 4:
+        bus_fail_redis(2);
+        break;
+    case 5:
+        bus_forget_leases();
+        break;
+    default:
+        break;
+    }
+}
+
+static void test_faults(void)
+{
+    enum { COUNT = 240 };
+    struct process process;
+    uint64_t random = 7;
+    begin();
+    start(&process);
+    for (int i = 0; i < COUNT; i++) {
+        send_job(i, i % 5 == 0   ? ",\"how\":\"retry\",\"fail_attempts\":2"
+                    : i % 5 == 1 ? ",\"how\":\"permanent\""
+                                 : ",\"work_us\":2000");
+        if (i % 4 == 0)
+            disturb(&random);
+        clock_sleep_us(2 * US_PER_MS);
+    }
+    CHECK(wait_settled(COUNT));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    for (int i = 0; i < COUNT; i++) {
+        char id[64];
+        (void)snprintf(id, sizeof id, "job-%d", i);
+        CHECK_TEXT(bus_ledger_state(id), i % 5 == 1 ? "dead_lettered" : "succeeded");
+        CHECK_INT(bus_applied(id), i % 5 == 1 ? 0 : 1);
+        (void)snprintf(id, sizeof id, "\"id\":\"job-%d:%s\"", i,
+                       i % 5 == 1 ? "dead_lettered" : "succeeded");
+        CHECK(count_in("haul.events", id) >= 1);
+    }
+    CHECK_INT(bus_bad_commits(), 0);
+}
+
+static CU_TestInfo tests[] = {
+    {"all kinds of ends", test_all_kinds_of_ends},
+    {"a bad report is made good", test_a_bad_report_is_made_good},
+    {"nothing is committed before its report", test_nothing_is_committed_before_its_report},
+    {"cancel while running", test_cancel_while_running},
+    {"a bug drains and exits", test_a_bug_drains_and_exits},
+    {"faults", test_faults},
+    CU_TEST_INFO_NULL,
+};
+CHECK_MAIN("run/worker", tests)
