@@ -215,6 +215,7 @@ static void call_run(struct attempt *a)
         .fence = a->in_ledger ? a->claimed.fence : 0,
         .deadline_us = a->deadline_us,
         .cancelled = &a->rt->keeper.slots[a->thread->number].cancelled,
+        .data = a->job.data,
         .arena = &a->arena,
         .hub = &a->thread->hub,
         .traceparent = a->trail.traceparent,
