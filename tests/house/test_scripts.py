@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "lib"))
 
-from testing.programs import programs_of, run_tap  # noqa: E402
+from testing.programs import count_tap, programs_of, run_program  # noqa: E402
 from testing.pytests import run_pytest  # noqa: E402
 from testing.results import Results  # noqa: E402
 
@@ -69,7 +69,7 @@ def test_tap(name, tmp_path, capsys):
     program.chmod(0o755)
     results = Results()
     results.begin("group")
-    run_tap(program, results, timeout_s=1)
+    count_tap(program.name, run_program(program, timeout_s=1), results)
     assert (results.passed, len(results.failed), len(results.skipped)) == want
     assert results.finish() == (0 if want[1] == 0 and want[0] > 0 else 1)
     assert capsys.readouterr().out.splitlines()[-1] == f"{want[0]} passed, {want[1]} failed"
@@ -104,7 +104,7 @@ def test_a_failing_test_is_shown_with_its_output(tmp_path, capsys):
     program.chmod(0o755)
     results = Results()
     results.begin("group")
-    run_tap(program, results)
+    count_tap(program.name, run_program(program), results)
     out = capsys.readouterr().out
     assert "FAILED group program sums" in out and "# 3 is not 4" in out
 
@@ -118,5 +118,5 @@ def test_programs_follow_from_the_sources(tmp_path):
 def test_a_program_that_was_not_built_is_a_failure(tmp_path, capsys):
     results = Results()
     results.begin("group")
-    run_tap(tmp_path / "missing", results)
+    count_tap("missing", run_program(tmp_path / "missing"), results)
     assert len(results.failed) == 1 and "was not built" in capsys.readouterr().out

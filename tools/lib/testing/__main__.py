@@ -1,20 +1,28 @@
-"""The plan of tools/test: which builds, which groups of tests on which build."""
+"""The plan of tools/test: which builds, which groups of tests on which build.
+
+Builds run beside the tests, one after the other in the order in which they are needed; programs of
+a group run as many at a time as there are processors; groups with servers run alone.
+"""
 
 import argparse
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 from testing import ROOT
-from testing.programs import build, programs_of, run, run_tap
+from testing.programs import build, count_tap, end_all, programs_of, run, run_program
 from testing.pytests import run_pytest
 from testing.results import Results
 
-GROUPS = ("unit", "house", "harness", "contract", "e2e", "tsan", "fuzz")
+GROUPS = ("unit", "house", "harness", "contract", "e2e", "tsan", "fuzz", "clang")
+NOT_FAST = {"harness", "tsan", "fuzz", "clang"}
 NEED_SERVERS = {"harness", "contract", "e2e"}
+TSAN_FLOORS = ("run_", "sync_")  # those with threads, on the in-memory bus
 TOOL = ROOT / "tools" / "servers"
 FUZZ_SECONDS = 5
 
@@ -31,43 +39,73 @@ def parse_arguments():
     for group in asked:
         if group not in GROUPS:
             parser.error(f"no group '{group}': {' '.join(GROUPS)}")
-    options.groups = asked or [group for group in GROUPS
-                               if not (options.fast and group in ("harness", "tsan", "fuzz"))]
+    options.groups = asked or [group for group in GROUPS if not (options.fast and group in NOT_FAST)]
     return options
+
+
+def presets_of(group, fast):
+    """The builds that a group runs on."""
+    tested = ["ci"] if fast else ["asan"]
+    return {"unit": ["ci"] if fast else ["ci", "asan"], "house": ["ci"], "harness": [],
+            "contract": tested, "e2e": tested}.get(group, [group])
+
+
+class Builds:
+    """Started at once, in order, on a thread of their own."""
+
+    def __init__(self, groups, fast, results):
+        self.results = results
+        self.pool = ThreadPoolExecutor(1)
+        presets = dict.fromkeys(preset for group in groups for preset in presets_of(group, fast))
+        self.futures = {preset: self.pool.submit(build, preset) for preset in presets}
+        self.told = {}
+
+    def ready(self, preset):
+        """Waits for it. False, and a failure told once, when it can't be built."""
+        if preset not in self.told:
+            self.results.begin(f"build {preset}")
+            built = self.futures[preset].result()
+            if built.status == 0:
+                self.results.ok()
+            else:
+                self.results.fail(built.ended, built.output)
+            self.results.end()
+            self.told[preset] = built.status == 0
+        return self.told[preset]
 
 
 class Servers:
     """Started when the first group needs them; they end with this process, however it ends."""
 
-    def __init__(self, folder):
-        self.given = folder
-        self.folder = folder
+    def __init__(self, folder, results):
+        self.results = results
+        self.given = self.folder = folder
         self.facts = None
 
-    def env(self, results):
-        """What tests find them by; None, and a failure told once, when they can't be had."""
+    def ready(self):
+        """False, and a failure told once, when they can't be had."""
         if self.facts is None:
-            self.facts = self.start(results)
-        return self.facts or None
+            self.results.begin("servers")
+            self.facts = self.start()
+        return bool(self.facts)
 
-    def start(self, results):
-        results.begin("servers")
+    def start(self):
         if not self.folder:
             self.folder = tempfile.mkdtemp(prefix="haul-test-", dir="/tmp")
-            status, output = run([TOOL, "start", self.folder, "--tls", "--with-parent", str(os.getpid())], 400)
-            if status != 0:
-                results.fail("start", output)
+            started = run([TOOL, "start", self.folder, "--tls", "--with-parent", str(os.getpid())], 400)
+            if started.status != 0:
+                self.results.fail("start", started.output)
                 return {}
-        status, text = run([TOOL, "env", self.folder], 30)
-        if status != 0:
-            results.fail("env", text)
+        told = run([TOOL, "env", self.folder], 30)
+        if told.status != 0:
+            self.results.fail("env", told.output)
             return {}
-        facts = dict(line.split("=", 1) for line in text.splitlines())
+        facts = dict(line.split("=", 1) for line in told.output.splitlines())
         return {"TESTS_SERVERS": self.folder, **{key: value.strip("'") for key, value in facts.items()}}
 
     def close(self):
         if self.folder and not self.given:
-            run([TOOL, "stop", self.folder, "--delete"], 120)
+            subprocess.run([TOOL, "stop", self.folder, "--delete"], stdin=subprocess.DEVNULL, check=False)
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -75,30 +113,27 @@ class Plan:
     def __init__(self, options):
         self.options = options
         self.results = Results()
-        self.servers = Servers(options.servers)
-        self.built = {}
+        self.servers = Servers(options.servers, self.results)
+        self.builds = Builds(options.groups, options.fast, self.results)
 
-    def is_built(self, preset):
-        if preset not in self.built:
-            self.built[preset] = build(preset, self.results)
-        return self.built[preset]
-
-    def programs(self, group, preset, env=None, floors=("",)):
+    def programs(self, group, preset, floors=("",), at_a_time=None):
         """All TAP programs of a folder of tests/; floors: only those whose names begin so."""
         programs = [program for program in programs_of(group, ROOT / "build" / preset, self.options.words)
                     if program.name.startswith(floors)]
-        if not programs or not self.is_built(preset):
+        if not self.builds.ready(preset) or not programs:
             return
         self.results.begin(f"{group} ({preset})")
-        for program in programs:
-            run_tap(program, self.results, env)
+        with ThreadPoolExecutor(at_a_time or os.cpu_count()) as pool:
+            runs = pool.map(lambda program: run_program(program, self.servers.facts), programs)
+            for program, ran in zip(programs, runs):
+                count_tap(program.name, ran, self.results)
         self.results.end()
 
     def scripts(self, group, preset="", env=None):
         """All pytest tests of a folder of tests/."""
         if not any((ROOT / "tests" / group).glob("test_*.py")):
             return
-        if preset and not self.is_built(preset):
+        if preset and not self.builds.ready(preset):
             return
         self.results.begin(f"{group} ({preset})" if preset else group)
         build_env = {"HAUL_BUILD": str(ROOT / "build" / preset)} if preset else {}
@@ -108,7 +143,7 @@ class Plan:
     # --- the groups, by name ---------------------------------------------------------------------
 
     def unit(self):
-        for preset in ("ci",) if self.options.fast else ("ci", "asan"):
+        for preset in presets_of("unit", self.options.fast):
             self.programs("unit", preset)
 
     def house(self):
@@ -118,52 +153,61 @@ class Plan:
         self.scripts("harness", env=self.servers.facts)
 
     def contract(self):
-        preset = "ci" if self.options.fast else "asan"
-        self.programs("contract", preset, self.servers.facts)
+        [preset] = presets_of("contract", self.options.fast)
+        self.programs("contract", preset, at_a_time=1)
         self.scripts("contract", preset, self.servers.facts)
 
     def e2e(self):
-        self.scripts("e2e", "ci" if self.options.fast else "asan", self.servers.facts)
+        [preset] = presets_of("e2e", self.options.fast)
+        self.scripts("e2e", preset, self.servers.facts)
 
     def tsan(self):
-        """The floors with threads, on the in-memory bus."""
-        self.programs("unit", "tsan", floors=("run_", "sync_"))
+        self.programs("unit", "tsan", floors=TSAN_FLOORS)
+
+    def clang(self):
+        self.builds.ready("clang")
 
     def fuzz(self):
-        sources = sorted((ROOT / "tests" / "fuzz").glob("fuzz_*.c"))
-        names = [source.stem.removeprefix("fuzz_") for source in sources]
-        if not names or not self.is_built("fuzz"):
+        names = sorted(source.stem.removeprefix("fuzz_")
+                       for source in (ROOT / "tests" / "fuzz").glob("fuzz_*.c"))
+        names = [name for name in names if self.options.words in name]
+        if not self.builds.ready("fuzz") or not names:
             return
         self.results.begin("fuzz")
-        for name in names:
-            if self.options.words in name:
-                self.fuzz_one(ROOT / "build" / "fuzz" / "fuzz" / name)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for name, ran in zip(names, pool.map(self.fuzz_one, names)):
+                if ran.status == 0:
+                    self.results.ok()
+                else:
+                    self.results.fail(name, f"{ran.output}\n{ran.ended}")
         self.results.end()
 
-    def fuzz_one(self, program):
-        corpus = Path(ROOT) / "tests" / "fuzz" / "corpus" / program.name
+    def fuzz_one(self, name):
+        corpus = ROOT / "tests" / "fuzz" / "corpus" / name
         with tempfile.TemporaryDirectory(prefix="haul-fuzz-") as scratch:
-            command = [program, f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=1024",
-                       f"-artifact_prefix={scratch}/", scratch]
-            status, output = run(command + ([corpus] if corpus.is_dir() else []), 120)
-        if status == 0:
-            self.results.ok()
-        else:
-            self.results.fail(program.name, output)
+            command = [ROOT / "build" / "fuzz" / "fuzz" / name, f"-max_total_time={FUZZ_SECONDS}",
+                       "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix={scratch}/", scratch]
+            return run(command + ([corpus] if corpus.is_dir() else []), 120)
 
     def run(self):
         began = time.monotonic()
         try:
             for group in self.options.groups:
-                if group not in NEED_SERVERS or self.servers.env(self.results):
+                if group not in NEED_SERVERS or self.servers.ready():
                     getattr(self, group)()
-            if not self.options.fast and not self.options.only:
-                self.is_built("clang")
         finally:
+            self.builds.pool.shutdown(cancel_futures=True)
             self.servers.close()
         self.results.say(f"{time.monotonic() - began:.0f} s")
         return self.results.finish()
 
 
+def stop(number, _):
+    end_all()
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
     sys.exit(Plan(parse_arguments()).run())

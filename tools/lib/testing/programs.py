@@ -1,9 +1,10 @@
-"""Programs: run with a deadline, in a process group that is ended whole; builds; TAP."""
+"""Programs: run with a deadline, in a process group that is ended whole; TAP."""
 
 import os
 import re
 import signal
 import subprocess
+from dataclasses import dataclass
 
 from testing import ROOT
 
@@ -13,46 +14,66 @@ SANITIZERS = {
     "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:second_deadlock_stack=1",
 }
 
+_groups = set()  # of processes that run, by any thread
+_ending = []  # not empty: we were told to end
+
+
+@dataclass
+class Ran:
+    status: int  # below 0: killed by a signal, ours when the time was up
+    output: str  # standard output and error together
+
+    @property
+    def ended(self):
+        return f"ended with {self.status}" if self.status >= 0 else f"killed by signal {-self.status}"
+
 
 def run(command, timeout_s, env=None, cwd=ROOT):
-    """(exit status, output); -1 when the time was up. Output is standard output and error together."""
     with subprocess.Popen(command, cwd=cwd, env={**os.environ, **SANITIZERS, **(env or {})},
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", start_new_session=True) as process:
+        _groups.add(process.pid)
+        if _ending:
+            end_group(process.pid)
         try:
             output, _ = process.communicate(timeout=timeout_s)
-            return process.returncode, output
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            return Ran(process.returncode, output)
+        except subprocess.TimeoutExpired:
+            end_group(process.pid)
             output, _ = process.communicate()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-            return -1, f"{output}\ntime was up after {timeout_s} s"
+            return Ran(-signal.SIGKILL, f"{output}\ntime was up after {timeout_s} s")
+        finally:
+            _groups.discard(process.pid)
 
 
-def build(preset, results, targets=()):
-    """Configures and builds a preset; False, and a failure told, when it can't be."""
-    results.begin(f"build {preset}")
-    command = f"cmake --preset {preset} && cmake --build --preset {preset} -j{os.cpu_count()}"
-    for target in targets:
-        command += f" --target {target}"
-    status, output = run(["sh", "-c", command], 900)
-    if status == 0:
-        results.ok()
-    else:
-        results.fail("", output)
-    results.end()
-    return status == 0
+def end_group(group):
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
-def run_tap(program, results, env=None, timeout_s=300):
-    """One program that prints TAP. A crash, a wrong plan or no test at all is a failure too."""
+def end_all():
+    """Whatever runs for us, in any thread, now or from now on."""
+    _ending.append(True)
+    for group in list(_groups):
+        end_group(group)
+
+
+def build(preset):
+    return run(["sh", "-c", f"cmake --preset {preset} && cmake --build --preset {preset}"], 900)
+
+
+def run_program(program, env=None, timeout_s=300):
     if not program.exists():
-        results.fail(program.name, f"{program} was not built")
-        return
-    status, output = run([program], timeout_s, env)
+        return Ran(127, f"{program} was not built")
+    return run([program], timeout_s, env)
+
+
+def count_tap(name, ran, results):
+    """What a program's TAP says. A crash, a wrong plan or no test at all is a failure too."""
     notes, plan, seen, failed = [], None, 0, 0
-    for line in output.splitlines():
+    for line in ran.output.splitlines():
         verdict = re.match(r"(not )?ok \d+ - (.*?)(?: # SKIP (.*))?$", line)
         if verdict is None:
             planned = re.fullmatch(r"1\.\.(\d+)", line)
@@ -60,18 +81,17 @@ def run_tap(program, results, env=None, timeout_s=300):
             notes.append(line)
             continue
         seen += 1
-        is_bad, name, skip = verdict.groups()
+        is_bad, test, skip = verdict.groups()
         if skip is not None:
-            results.skip(f"{program.name} {name}", skip)
+            results.skip(f"{name} {test}", skip)
         elif is_bad:
             failed += 1
-            results.fail(f"{program.name} {name}", "\n".join(notes))
+            results.fail(f"{name} {test}", "\n".join(notes))
         else:
             results.ok()
         notes = []
-    if seen == 0 or plan != seen or (status != 0 and failed == 0):
-        ended = f"ended with {status}" if status >= 0 else f"killed by signal {-status}"
-        results.fail(program.name, f"{output}\n{program.name} {ended} after {seen} tests, plan {plan}")
+    if seen == 0 or plan != seen or (ran.status != 0 and failed == 0):
+        results.fail(name, f"{ran.output}\n{name} {ran.ended} after {seen} tests, plan {plan}")
 
 
 def programs_of(group, build_folder, words=""):

@@ -18,14 +18,14 @@ def run_pytest(folder, results, words="", env=None, timeout_s=900):
                    "--continue-on-collection-errors", "-o", "junit_logging=all", f"--junitxml={report}", folder]
         if words:
             command += ["-k", words]
-        status, output = run(command, timeout_s, env, ROOT / "tests")
-        if status == NOTHING_COLLECTED:
+        ran = run(command, timeout_s, env, ROOT / "tests")
+        if ran.status == NOTHING_COLLECTED:
             if not words:
-                results.fail(str(folder), f"no test in it\n{output}")
+                results.fail(str(folder), f"no test in it\n{ran.output}")
             return
         failed = count_report(report, results) if report.exists() else 0
-        if not report.exists() or (status != 0 and not failed):
-            results.fail(str(folder), f"{output}\npytest ended with {status}")
+        if not report.exists() or (ran.status != 0 and not failed):
+            results.fail(str(folder), f"{ran.output}\npytest {ran.ended}")
 
 
 def count_report(report, results):
