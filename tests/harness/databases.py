@@ -4,7 +4,7 @@
 class PostgresDatabase:
     """Owned by the app user; .url is its libpq URI, .connect() a psycopg2 connection."""
 
-    def __init__(self, servers, name):
+    def __init__(self, servers, name, create=True):
         self.servers = servers
         self.name = name
         own = servers.postgres
@@ -12,7 +12,8 @@ class PostgresDatabase:
         self.url = f"postgresql://{own.user}:{own.password}@{own.host}:{own.port}/{name}"
         self.admin_url = (f"postgresql://{own.admin_user}:{own.admin_password}"
                           f"@{own.host}:{own.port}/{name}")
-        self._admin(f'CREATE DATABASE "{name}" OWNER "{own.user}" TEMPLATE template0')
+        if create:
+            self._admin(f'CREATE DATABASE "{name}" OWNER "{own.user}" TEMPLATE template0')
 
     def _admin(self, statement):
         connection = self.servers.connect_postgres(admin=True)
@@ -41,14 +42,15 @@ class PostgresDatabase:
 class MariadbDatabase:
     """The app user may do anything in it; .connect() is a pymysql connection."""
 
-    def __init__(self, servers, name):
+    def __init__(self, servers, name, create=True):
         assert name.startswith("app_"), "the app user's rights are on app_%"
         self.servers = servers
         self.name = name
         own = servers.mariadb
         self.host, self.port, self.user, self.password = own.host, own.port, own.user, own.password
         self.url = f"mysql://{own.user}:{own.password}@{own.host}:{own.port}/{name}"
-        self._admin(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+        if create:
+            self._admin(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
 
     def _admin(self, statement):
         connection = self.servers.connect_mariadb(admin=True)
