@@ -53,9 +53,10 @@ class Haul:
 
     def kafka_env(self, way="plain"):
         """The variables that make Haul use the plain, sasl or mtls listener."""
-        kafka, tls = self.servers.kafka, self.servers.tls
+        kafka = self.servers.kafka
         if way == "plain":
             return {"HAUL_KAFKA_BROKERS": kafka.brokers}
+        tls = self.servers.tls
         if way == "sasl":
             return {"HAUL_KAFKA_BROKERS": kafka.sasl_brokers, "HAUL_KAFKA_SECURITY": "sasl_ssl",
                     "HAUL_KAFKA_SASL_MECHANISM": "plain", "HAUL_KAFKA_USER": kafka.sasl_user,

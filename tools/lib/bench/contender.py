@@ -44,7 +44,7 @@ class Contender:
         self.folder.mkdir()
         self.hub = Hub(bench.servers, f"hub_{self.unique}")
         bench.servers.connect_redis(admin=True, db=1).flushdb()
-        self.haul = Haul(bench.servers, self.hub, self.folder, f"{self.unique}.", 1)
+        self.haul = Haul(bench.servers, self.hub, self.folder, self.unique, 1)
         self.haul.migrate()
         self.haul.create_topics()
         for name in ("mariadb", "postgres"):
@@ -64,6 +64,9 @@ class Contender:
         if self.worker is not None:
             self.worker.stop()
             self.worker = None
+
+    def log_end(self):
+        return "\n".join(text[-3000:] for text in self.haul.logs().values())
 
     def close(self):
         self.haul.close()

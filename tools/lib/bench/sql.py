@@ -3,6 +3,7 @@
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -114,8 +115,8 @@ class Sql:
         print("start to first job: " + " ".join(f"{seconds:.3f}" for seconds in self.starts) + " s", flush=True)
 
     def run(self):
-        self.measure_starts()
         self.bench.load(self.options.rows)
+        self.measure_starts()
         self.text_bytes = self.bench.text_bytes()
         print(f"{self.options.rows} rows, {self.text_bytes / 1e6:.1f} MB as COPY text", flush=True)
         for number in range(self.options.runs):
@@ -181,6 +182,9 @@ def main(options):
             sql.run()
             sql.judge()
             sql.write(machine_before)
+        except Exception:
+            print(sql.haul.log_end(), file=sys.stderr)
+            raise
         finally:
             sql.haul.close()
     finally:
