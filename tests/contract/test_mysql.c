@@ -687,6 +687,32 @@ static void test_targets_that_are_refused(void)
     }
 }
 
+static void test_a_commit_that_fails_leaves_nothing(void)
+{
+    struct writing w, next;
+    sql("CREATE TABLE mt (id int PRIMARY KEY, v varchar(9))");
+    if (!begin_writing(&w, "id int64(32) not null, v text(9)", WRITE_MERGE))
+        return;
+    CHECK_OK(mys_run(w.session, MYS_TARGET, "SET innodb_lock_wait_timeout = 1", &err), &err);
+    CHECK_OK(write_some(&w, "1|a\n"), &err);
+    sql("BEGIN;;SELECT * FROM _haul_checkpoint FOR UPDATE");
+    CHECK_OUTCOME(connector_mysql.write_commit(w.writer, "{}", &err), OUTCOME_RETRY, &err);
+    CHECK_TEXT(err.code, "write.locked");
+    sql("COMMIT");
+    connector_mysql.write_end(w.writer);
+    CHECK_OK(connector_mysql.write_begin(w.session, &w.request, &w.writer, &err), &err);
+    CHECK_OK(write_some(&w, "2|b\n"), &err);
+    if (begin_writing(&next, "id int64(32) not null, v text(9)", WRITE_MERGE)) {
+        CHECK_OUTCOME(connector_mysql.write_commit(w.writer, "{}", &err), OUTCOME_CANCELLED, &err);
+        CHECK_TEXT(err.code, "fenced");
+        CHECK_OK(write_some(&next, "3|c\n"), &err);
+    }
+    connector_mysql.write_end(w.writer);
+    connector_mysql.close(w.session);
+    end_writing(&next);
+    CHECK_TEXT(ask("SELECT id FROM mt"), "3");
+}
+
 /* ---- the swap ---- */
 
 struct swapping {
@@ -920,6 +946,7 @@ CASE(test_a_source_only_reads)
 CASE(test_rows_that_are_refused)
 CASE(test_merge_by_the_key_alone)
 CASE(test_a_row_longer_than_a_packet)
+CASE(test_a_commit_that_fails_leaves_nothing)
 CASE(test_targets_that_are_refused)
 CASE(test_a_broken_swap_is_repaired)
 CASE(test_a_swap_and_a_take_exclude_each_other)
@@ -945,6 +972,7 @@ static CU_TestInfo tests[] = {
     {"rows that are refused", run_test_rows_that_are_refused},
     {"merge by the key alone", run_test_merge_by_the_key_alone},
     {"a row longer than a packet", run_test_a_row_longer_than_a_packet},
+    {"a commit that fails leaves nothing", run_test_a_commit_that_fails_leaves_nothing},
     {"targets that are refused", run_test_targets_that_are_refused},
     {"a broken swap is repaired", run_test_a_broken_swap_is_repaired},
     {"a swap and a take exclude each other", run_test_a_swap_and_a_take_exclude_each_other},

@@ -119,6 +119,9 @@ static const struct known known_errors[] = {
     {3105, OUTCOME_PERMANENT, NULL, NULL, "target.columns", "generated columns can't be written"},
     {1118, OUTCOME_PERMANENT, NULL, NULL, "target.columns",
      "the row is too wide for the storage engine: use fewer columns or text types"},
+    {3750, OUTCOME_PERMANENT, NULL, NULL, "target.forbidden",
+     "sql_require_primary_key refuses a stage, which gets its key behind the load: switch it off "
+     "for this account"},
     {1665, OUTCOME_PERMANENT, NULL, NULL, NULL, "set the server's binlog_format to ROW or MIXED"},
     {1060, OUTCOME_PERMANENT, NULL, "stream.query", "target.columns",
      "two columns have one name: give them aliases"},

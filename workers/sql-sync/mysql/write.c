@@ -98,11 +98,12 @@ static enum outcome write_counted(struct writer *writer, const struct batch *bat
 enum outcome mys_write_batch(struct writer *writer, const struct batch *batch, size_t first,
                              size_t count, struct write_counts *counts, struct err *err)
 {
-    struct err undo;
+    struct err own, undo;
+    err = err == NULL ? &own : err;
     TRY(begin_transaction(writer, err));
     TRY(mys_run(writer->session, MYS_TARGET, "SAVEPOINT haul", err));
     enum outcome outcome = write_counted(writer, batch, first, count, counts, err);
-    if (outcome == OUTCOME_OK || err == NULL || !err->row_fault)
+    if (outcome == OUTCOME_OK || !err->row_fault)
         return outcome;
     if (mys_run(writer->session, MYS_TARGET, "ROLLBACK TO SAVEPOINT haul", &undo) != OUTCOME_OK) {
         *err = undo;
@@ -136,7 +137,8 @@ enum outcome mys_write_commit(struct writer *writer, const char *state, struct e
     enum outcome outcome = mys_checkpoint_store(session, &writer->request.checkpoint, state, err);
     if (outcome == OUTCOME_OK)
         outcome = mys_run(session, MYS_TARGET, "COMMIT", err);
-    else if (mysql_errno(&session->link) == 0)
+    /* What is left open here the next START TRANSACTION would commit. */
+    if (outcome != OUTCOME_OK)
         (void)mysql_query(&session->link, "ROLLBACK");
     writer->in_transaction = false;
     return outcome;
