@@ -1,6 +1,6 @@
 /*
- * pg_private: what the files of the postgres connector share. No file outside this folder may
- * include it; it alone includes libpq's header.
+ * pg_private: what the files of the postgres connector share. No file outside this folder but
+ * its unit tests includes it; it alone includes libpq's header.
  *
  * Names begin with pgc_ (the connectors are linked together). The files: session (open, close,
  * check), query (send, wait, cancel), error (SQLSTATE -> outcome), sql (quoting), types (one table
