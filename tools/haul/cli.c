@@ -3,7 +3,9 @@
 
 #include "base/conf.h"
 #include "registry.h"
+#include "run/run_conf.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -50,6 +52,26 @@ static enum outcome check_needs(const struct cli *cli, struct err *err)
     return OUTCOME_OK;
 }
 
+/* Workers' variables, which may stand in the same environment, are not taken for typing errors. */
+static enum outcome list_ignored(struct cli *cli, const char *const **ret_ignored, struct err *err)
+{
+    const char **names = ARENA_ARRAY(&cli->arena, const char *, run_conf_table.count + 1);
+    size_t count = 0;
+    TRY_ALLOC(names, err);
+    for (size_t i = 0; i < run_conf_table.count; i++) {
+        const char *name = run_conf_table.fields[i].name;
+        if (fields_find(&cli_settings_table, name) != NULL)
+            continue;
+        char *variable = arena_printf(&cli->arena, "HAUL_%s", name);
+        TRY_ALLOC(variable, err);
+        for (char *at = variable; *at != '\0'; at++)
+            *at = (char)toupper((unsigned char)*at);
+        names[count++] = variable;
+    }
+    *ret_ignored = names;
+    return OUTCOME_OK;
+}
+
 /* The settings' table with nothing required: what a command needs is checked by check_needs. */
 static enum outcome load_settings(struct cli *cli, const struct cli_line *line, char **environ,
                                   struct err *err)
@@ -61,8 +83,9 @@ static enum outcome load_settings(struct cli *cli, const struct cli_line *line, 
     for (size_t i = 0; i < table.count; i++)
         fields[i].flags &= ~(unsigned)FIELD_REQUIRED;
     table.fields = fields;
-    const struct conf_source source = {
+    struct conf_source source = {
         .argc = line->setting_argc, .argv = line->setting_argv, .environ = environ};
+    TRY(list_ignored(cli, &source.ignored, err));
     return conf_load(&table, &source, &cli->arena, &cli->settings, err);
 }
 
