@@ -32,7 +32,7 @@ static void check_lag(struct layout *layout, const char *topic)
     char text[HUMAN_SIZE];
     bool never = committed == 0 && waiting > 0;
     doctor_addf(layout->doctor, never ? CHECK_WARN : CHECK_OK, topic,
-                "start a worker: nobody has ever taken a job from here",
+                "start a worker, if none runs: nobody has finished a job from here yet",
                 "%zu partitions, %s jobs "
                 "wait or run",
                 lags.count, human_count(waiting, text));

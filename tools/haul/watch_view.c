@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define BAR_COLUMNS 24
+#define BAR_MIN_COLUMNS 8
 #define PLAIN_EVERY_US (5 * US_PER_S)
 
 static size_t terminal_columns(void)
@@ -19,35 +20,63 @@ static size_t terminal_columns(void)
     return size.ws_col;
 }
 
-static void add_bar(struct str *line, int64_t done, int64_t total)
+static void add_bar(struct str *line, int64_t done, int64_t total, size_t columns)
 {
-    int64_t filled = total > 0 ? done * BAR_COLUMNS / total : 0;
-    filled = filled > BAR_COLUMNS ? BAR_COLUMNS : filled;
+    int64_t width = (int64_t)columns;
+    int64_t filled = total > 0 ? (done >= total ? width : done * width / total) : 0;
     str_add_char(line, '[');
-    for (int64_t i = 0; i < BAR_COLUMNS; i++)
+    for (int64_t i = 0; i < width; i++)
         str_add_char(line, i < filled ? '#' : '.');
-    str_addf(line, "] %3d%% ", (int)(total > 0 ? (done >= total ? 100 : done * 100 / total) : 0));
+    str_add_text(line, "] ");
 }
 
-static void add_progress(struct str *line, const struct jval *data, bool with_bar)
+/* Adds the part when the line stays shorter than `columns`; 0 = it may be of any length. */
+static void add_part(struct str *line, const char *part, size_t columns)
 {
-    char text[HUMAN_SIZE], more[HUMAN_SIZE];
+    if (columns == 0 || line->len + strlen(part) < columns)
+        str_add_text(line, part);
+}
+
+/* What is known of the progress, the most telling first; what has no room is left out. */
+static void add_numbers(struct str *line, const struct jval *data, size_t columns)
+{
+    char part[2 * HUMAN_SIZE + 32], text[HUMAN_SIZE], more[HUMAN_SIZE];
     int64_t done = jval_int(data, "rows_done", -1), total = jval_int(data, "rows_total", -1);
     int64_t rate = jval_int(data, "rows_per_second", -1), eta = jval_int(data, "eta_ms", -1);
-    str_addf(line, "%s ", jval_text(data, "phase", "running"));
-    if (with_bar && total > 0 && done >= 0)
-        add_bar(line, done, total);
-    if (done >= 0 && total >= 0)
-        str_addf(line, "%s of %s rows", human_count(done, text), human_count(total, more));
-    else if (done >= 0)
-        str_addf(line, "%s rows", human_count(done, text));
-    if (rate > 0)
-        str_addf(line, ", %s/s", human_count(rate, text));
+    if (done >= 0 && total > 0)
+        (void)snprintf(part, sizeof part, "%3d%% %s of %s rows",
+                       (int)(done >= total ? 100 : done * 100 / total), human_count(done, text),
+                       human_count(total, more));
+    else
+        (void)snprintf(part, sizeof part, "%s rows", human_count(done < 0 ? 0 : done, text));
+    add_part(line, part, columns);
+    (void)snprintf(part, sizeof part, ", %s left", human_duration(eta * US_PER_MS, text));
     if (eta > 0)
-        str_addf(line, ", %s left", human_duration(eta * US_PER_MS, text));
+        add_part(line, part, columns);
+    (void)snprintf(part, sizeof part, ", %s/s", human_count(rate, text));
+    if (rate > 0)
+        add_part(line, part, columns);
     const char *bottleneck = jval_text(data, "bottleneck", NULL);
+    (void)snprintf(part, sizeof part, ", limited by %.20s", bottleneck == NULL ? "" : bottleneck);
     if (bottleneck != NULL)
-        str_addf(line, " (%s is the limit)", bottleneck);
+        add_part(line, part, columns);
+}
+
+/* `columns` of a terminal: the bar takes what the numbers leave; 0 = a plain line, no bar. */
+static void add_progress(struct str *line, const struct jval *data, size_t columns)
+{
+    STR_AUTO struct str numbers = str_with_max(4096);
+    int64_t done = jval_int(data, "rows_done", -1), total = jval_int(data, "rows_total", -1);
+    str_addf(line, "%.20s ", jval_text(data, "phase", "running"));
+    size_t left = columns > line->len ? columns - line->len : 1;
+    size_t reserved = columns == 0                 ? 0
+                      : left > BAR_MIN_COLUMNS + 3 ? left - BAR_MIN_COLUMNS - 3
+                                                   : 1;
+    add_numbers(&numbers, data, reserved);
+    left = left > numbers.len + 4 ? left - numbers.len - 4 : 0;
+    if (columns > 0 && done >= 0 && total > 0 && left >= BAR_MIN_COLUMNS)
+        add_bar(line, done, total, left > BAR_COLUMNS ? BAR_COLUMNS : left);
+    str_add_slice(line, str_slice(&numbers));
 }
 
 static void clear_bar(struct watch_view *view)
@@ -61,7 +90,7 @@ static void show_progress(struct watch_view *view, const struct jval *data)
 {
     STR_AUTO struct str line = str_with_max(4096);
     int64_t now_us = clock_monotonic_us();
-    add_progress(&line, data, view->is_live);
+    add_progress(&line, data, view->is_live ? terminal_columns() : 0);
     if (!view->is_live) {
         if (view->last_line_us != 0 && now_us - view->last_line_us < PLAIN_EVERY_US)
             return;
@@ -70,8 +99,7 @@ static void show_progress(struct watch_view *view, const struct jval *data)
         return;
     }
     clear_bar(view);
-    size_t columns = terminal_columns();
-    str_add(&view->out->text, str_text(&line), line.len < columns ? line.len : columns - 1);
+    str_add_slice(&view->out->text, str_slice(&line));
     view->has_bar = true;
 }
 
