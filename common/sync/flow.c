@@ -142,11 +142,10 @@ static enum outcome reject_row(struct lane *lane, struct parcel *parcel, size_t 
     struct err refusal = *err;
     struct bad_row bad = {
         .column = refusal.column,
-        .reason = "refused by the target",
+        .reason = "row.refused",
         .sqlstate = refusal.native,
         .message = refusal.message,
-        .row_json =
-            batch_row_json(parcel->batch, plan->columns, plan->column_count, row, &parcel->arena),
+        .row_json = batch_row_json(parcel->batch, plan->columns, row, &parcel->arena),
         .hash = parcel->row_hashes[row],
     };
     TRY_ALLOC(bad.row_json, err);

@@ -167,8 +167,8 @@ void parcel_clear(struct parcel *parcel);
 /* Maps, gates and hashes what was read into parcel->input. */
 MUST_USE enum outcome parcel_prepare(struct parcel *parcel, struct lane *lane, struct err *err);
 /* {"column": "text form" or null} of a row, in the arena. */
-const char *batch_row_json(const struct batch *batch, const struct column_spec *columns,
-                           size_t column_count, size_t row, struct arena *arena);
+const char *batch_row_json(const struct batch *batch, const struct column_spec *columns, size_t row,
+                           struct arena *arena);
 
 /* ---- scan.c: reading one side wholly, hashed ---- */
 struct scan {

@@ -53,23 +53,63 @@ void parcel_clear(struct parcel *parcel)
     parcel->hash = (struct hash128){0, 0};
 }
 
-const char *batch_row_json(const struct batch *batch, const struct column_spec *columns,
-                           size_t column_count, size_t row, struct arena *arena)
+/* What was read in the faulty column, of which the batch holds NULL. */
+static struct slice fault_raw(const struct batch *batch, const struct batch_fault *fault)
 {
-    struct str json __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
+    if (batch->fault_text.data == NULL)
+        return (struct slice){"", 0};
+    return (struct slice){batch->fault_text.data + fault->text_offset, fault->text_len};
+}
+
+/* As it was read; bytes that are no text as \x hexadecimal. */
+static void write_raw(struct jwrite *w, struct slice raw)
+{
+    struct str hex __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
+    if (utf8_is_valid(raw.data, raw.len)) {
+        jwrite_slice(w, raw);
+        return;
+    }
+    str_add_text(&hex, "\\x");
+    char *digits = str_reserve(&hex, 2 * raw.len);
+    if (digits == NULL) {
+        jwrite_null(w);
+        return;
+    }
+    hex_format((const uint8_t *)raw.data, raw.len, digits);
+    jwrite_slice(w, (struct slice){hex.data, hex.len + 2 * raw.len});
+}
+
+static void write_row(const struct batch *batch, const struct column_spec *columns, size_t row,
+                      const struct batch_fault *fault, struct str *json)
+{
     struct str text __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
-    struct jwrite w = jwrite_to(&json);
+    struct jwrite w = jwrite_to(json);
     jwrite_open_object(&w);
-    for (size_t i = 0; i < column_count; i++) {
+    for (size_t i = 0; i < batch->column_count; i++) {
         jwrite_key(&w, columns[i].name);
         str_clear(&text);
-        if (column_format(&batch->columns[i], row, &text))
+        if (fault != NULL && fault->column == i)
+            write_raw(&w, fault_raw(batch, fault));
+        else if (column_format(&batch->columns[i], row, &text))
             jwrite_slice(&w, str_slice(&text));
         else
             jwrite_null(&w);
     }
     jwrite_close_object(&w);
+}
+
+static const char *row_json(const struct batch *batch, const struct column_spec *columns,
+                            size_t row, const struct batch_fault *fault, struct arena *arena)
+{
+    struct str json __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
+    write_row(batch, columns, row, fault, &json);
     return json.failed ? arena_strdup(arena, "{}") : arena_strdup(arena, str_text(&json));
+}
+
+const char *batch_row_json(const struct batch *batch, const struct column_spec *columns, size_t row,
+                           struct arena *arena)
+{
+    return row_json(batch, columns, row, NULL, arena);
 }
 
 /* Rows that a policy keeps back: copied out for the quarantine, then taken from the batch. */
@@ -91,13 +131,8 @@ static enum outcome take_out_faults(struct parcel *parcel, const struct sync_pla
             .column = plan->columns[fault->column].name,
             .reason = value_fault_name(fault->fault),
             .sqlstate = "",
-            .message = arena_strndup(&parcel->arena,
-                                     parcel->batch->fault_text.data == NULL
-                                         ? ""
-                                         : batch->fault_text.data + fault->text_offset,
-                                     fault->text_len),
-            .row_json = batch_row_json(batch, plan->columns, plan->column_count, fault->row,
-                                       &parcel->arena)};
+            .message = "the value is kept back by the sync's policy for values",
+            .row_json = row_json(batch, plan->columns, fault->row, fault, &parcel->arena)};
         TRY_ALLOC(parcel->bad[i].row_json, err);
         parcel->bad[i].hash =
             hash128_bytes(parcel->bad[i].row_json, strlen(parcel->bad[i].row_json));

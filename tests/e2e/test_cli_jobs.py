@@ -212,7 +212,6 @@ def test_cancel_before_a_worker_comes(shop):
 
 def test_quarantine_is_listed_and_opened(shop):
     shop.source.query("CREATE TABLE bad (id int PRIMARY KEY, born date)")
-    shop.source.query("SET SESSION sql_mode = ''")
     connection = shop.source.connect()
     cursor = connection.cursor()
     cursor.execute("SET SESSION sql_mode = ''")
@@ -225,6 +224,7 @@ def test_quarantine_is_listed_and_opened(shop):
     rows = shop.run("quarantine", "list", "--sync", "s", "--json").json
     assert {(row["job_id"], row["column"], row["code"]) for row in rows} == {(job, "born", rows[0]["code"])}
     assert len(rows) == 2 and "zero_date" in rows[0]["code"]
+    assert "0000" not in json.dumps([row["message"] for row in rows])
     assert shop.run("quarantine", "list", "--sync", "other", "--json").json == []
     assert len(shop.run("quarantine", "list", "-n", "1", "--json").json) == 1
     opened = shop.run("quarantine", "export", "--job", job).lines
@@ -238,6 +238,21 @@ def test_quarantine_is_listed_and_opened(shop):
     assert shop.run("quarantine", "export", "--job", job).lines == opened
     audit = shop.hub.query("SELECT count(*) FROM haul.audit_log WHERE action = 'quarantine.export'")
     assert audit == [(2,)]
+
+
+def test_rows_that_the_target_refuses(shop):
+    """The reason is the target's own; the row's data stands nowhere in plain."""
+    shop.target.query("CREATE TABLE t (id int PRIMARY KEY, word text CHECK (word <> 'two'))")
+    shop.start_worker()
+    done = enqueue(shop, *WORDS, "mode=upsert", "cursor=id", "max_bad_rows=1", "--watch")
+    job = done.out.splitlines()[0]
+    [row] = shop.run("quarantine", "list", "--json").json
+    assert (row["code"], row["sqlstate"]) == ("row.refused", "23514")
+    [line] = shop.run("quarantine", "export", "--job", job).lines
+    assert line["row"] == {"id": "2", "word": "two"}
+    assert shop.target.query("SELECT id FROM t ORDER BY id") == [(1,), (3,)]
+    plain = shop.hub.query("SELECT row_to_json(q)::text FROM haul.quarantine q")[0][0]
+    assert "two" not in plain
 
 
 def test_quarantined_rows_need_the_keyring(shop):

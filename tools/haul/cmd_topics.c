@@ -1,7 +1,11 @@
 /* cmd_topics: makes the topics of the workers. */
+#include "base/clock.h"
 #include "commands.h"
 #include "kinds.h"
 #include "run/topics.h"
+
+#define NEW_MAX (WORKERS_MAX * TOPICS_COUNT)
+#define SEEN_EVERY_US (100 * US_PER_MS)
 
 struct topics_options {
     int64_t partitions, replication;
@@ -37,6 +41,8 @@ struct plan {
     struct kafka_admin *admin;
     struct kafka_cluster cluster;
     struct sheet sheet;
+    struct topic_name new_names[NEW_MAX];
+    size_t new_count;
 };
 
 static enum outcome plan_worker(struct plan *plan, const char *worker, struct err *err)
@@ -49,9 +55,12 @@ static enum outcome plan_worker(struct plan *plan, const char *worker, struct er
         struct topic *topic = &topics[i];
         topic->spec.name = topic->name.text;
         const struct kafka_topic *there = kafka_cluster_find(&plan->cluster, topic->name.text);
-        if (there == NULL && !options->dry_run)
+        if (there == NULL && !options->dry_run) {
             TRY(kafka_admin_create_topics(plan->admin, &topic->spec, 1,
                                           plan->cli->settings.timeout_ms, err));
+            if (plan->new_count < NEW_MAX)
+                plan->new_names[plan->new_count++] = topic->name;
+        }
         SHEET_ROW(&plan->sheet, topic->name.text, there == NULL ? "true" : "false",
                   SHEET_I64(there == NULL ? topic->spec.partitions : there->partitions),
                   topic->doc);
@@ -78,6 +87,28 @@ static enum outcome plan_workers(struct plan *plan, struct err *err)
     return OUTCOME_OK;
 }
 
+/* A broker answers before it knows a new topic everywhere: who comes next must find them. */
+static enum outcome wait_for_topics(struct plan *plan, struct err *err)
+{
+    int64_t timeout_ms = plan->cli->settings.timeout_ms;
+    int64_t end_us = clock_monotonic_us() + timeout_ms * US_PER_MS;
+    for (size_t seen = 0; seen < plan->new_count;) {
+        struct arena_mark mark = arena_snapshot(&plan->cli->arena);
+        struct kafka_cluster cluster = {0};
+        TRY(kafka_admin_describe(plan->admin, &plan->cli->arena, timeout_ms, &cluster, err));
+        while (seen < plan->new_count && kafka_cluster_find(&cluster, plan->new_names[seen].text))
+            seen++;
+        if (seen < plan->new_count && clock_monotonic_us() > end_us)
+            return FAIL(err, OUTCOME_RETRY, "topics.slow",
+                        "topic %s was created, and is not to be seen yet",
+                        plan->new_names[seen].text);
+        arena_reset(&plan->cli->arena, mark);
+        if (seen < plan->new_count)
+            clock_sleep_us(SEEN_EVERY_US);
+    }
+    return OUTCOME_OK;
+}
+
 static enum outcome run_create(struct cli *cli, struct err *err)
 {
     static const struct sheet_column columns[] = {
@@ -92,6 +123,7 @@ static enum outcome run_create(struct cli *cli, struct err *err)
                              err));
     plan.sheet = sheet_new(columns, FIELDS_COUNT(columns), "no topics", &cli->arena);
     TRY(plan_workers(&plan, err));
+    TRY(wait_for_topics(&plan, err));
     if (plan.sheet.failed)
         return FAIL_NO_MEMORY(err);
     sheet_print(&plan.sheet, &cli->out);
