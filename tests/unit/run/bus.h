@@ -28,7 +28,8 @@ void bus_value(const char *topic, size_t i, struct str *to);
 /* Records of the topics whose name begins so, that are not committed. */
 int64_t bus_lag(const char *topic_start);
 int64_t bus_committed(const char *topic, int partition);
-/* Commits that went back, or were made for partitions that were not assigned. */
+/* Commits that went back, were made for partitions that were not assigned, or passed over a job
+ * that the ledger knows neither as ended nor as waiting. */
 int bus_bad_commits(void);
 
 /* ---- the hub and Redis ---- */
@@ -39,6 +40,7 @@ void bus_fail_redis(int count);
 void bus_forget_leases(void);
 /* What the job's end is in the ledger; "" while it has none. */
 const char *bus_ledger_state(const char *job_id);
+bool bus_is_settled(const char *job_id);
 /* Sets the flag that a renewal sees. */
 void bus_ask_cancel(const char *job_id);
 /* The effect of a run: counted once for each fence that is the newest one of its job. */

@@ -96,6 +96,15 @@ const char *bus_ledger_state(const char *job_id)
     return state;
 }
 
+bool bus_is_settled(const char *job_id)
+{
+    pthread_mutex_lock(&lock);
+    const struct row *row = row_of(job_id);
+    bool settled = row->state == ROW_ENDED || (row->state == ROW_WAITING && row->fence > 0);
+    pthread_mutex_unlock(&lock);
+    return settled;
+}
+
 bool bus_apply(const char *job_id, int64_t fence)
 {
     pthread_mutex_lock(&lock);

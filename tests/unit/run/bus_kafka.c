@@ -281,15 +281,20 @@ enum outcome kafka_consumer_subscribe(struct kafka_consumer *consumer, const cha
     return OUTCOME_OK;
 }
 
+/* In another order each time, as an assignor may have it. */
 static size_t list_partitions(struct kafka_partition *list)
 {
+    static size_t first;
     size_t count = 0;
     pthread_mutex_lock(&lock);
+    first++;
     for (size_t t = 0; t < topic_count; t++) {
-        for (int32_t p = 0; p < PARTITIONS; p++) {
+        for (size_t n = 0; n < PARTITIONS; n++) {
+            size_t p = (first + n) % PARTITIONS;
             if (topics[t].logs[p].is_subscribed)
-                list[count++] = (struct kafka_partition){
-                    .topic = topics[t].name, .partition = p, .offset = topics[t].logs[p].committed};
+                list[count++] = (struct kafka_partition){.topic = topics[t].name,
+                                                         .partition = (int32_t)p,
+                                                         .offset = topics[t].logs[p].committed};
         }
     }
     pthread_mutex_unlock(&lock);
@@ -415,6 +420,30 @@ enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
     return set_paused(partitions, count, false);
 }
 
+/* True when the record's job is settled, or when it is no job. */
+static bool may_pass(const struct record *record)
+{
+    static const char mark[] = "\"id\":\"";
+    const char *id = strstr(record->value, mark);
+    char text[64] = "";
+    if (id == NULL)
+        return true;
+    id += sizeof mark - 1;
+    size_t len = strcspn(id, "\"");
+    if (len < sizeof text)
+        memcpy(text, id, len);
+    return bus_is_settled(text);
+}
+
+/* The lock is held. */
+static int judge_commit(const struct log *log, int64_t offset)
+{
+    int bad = !is_assigned || offset < log->committed || offset > log->count;
+    for (int64_t i = log->committed < 0 ? 0 : log->committed; i < offset && bad == 0; i++)
+        bad += !may_pass(log->records[i]);
+    return bad;
+}
+
 enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
                                    const struct kafka_partition *partitions, size_t count,
                                    int64_t timeout_ms, struct err *err)
@@ -425,7 +454,7 @@ enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < count; i++) {
         struct log *log = &topic_of(partitions[i].topic)->logs[partitions[i].partition];
-        bad_commits += !is_assigned || partitions[i].offset < log->committed;
+        bad_commits += judge_commit(log, partitions[i].offset);
         log->committed = partitions[i].offset;
     }
     pthread_mutex_unlock(&lock);

@@ -288,7 +288,8 @@ static void test_faults(void)
     for (int i = 0; i < COUNT; i++) {
         send_job(i, i % 5 == 0   ? ",\"how\":\"retry\",\"fail_attempts\":2"
                     : i % 5 == 1 ? ",\"how\":\"permanent\""
-                                 : ",\"work_us\":2000");
+                    : i % 5 == 2 ? ",\"work_us\":60000"
+                                 : ",\"work_us\":1000");
         if (i % 4 == 0)
             disturb(&random);
         clock_sleep_us(2 * US_PER_MS);
