@@ -22,9 +22,9 @@ void monotonic_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ti
     (void)pthread_cond_timedwait(cond, lock, &until);
 }
 
-void delivery_queue_init(struct delivery_queue *queue)
+void delivery_queue_init(struct delivery_queue *queue, uint64_t *busy, size_t taker_count)
 {
-    *queue = (struct delivery_queue){0};
+    *queue = (struct delivery_queue){.busy = busy, .taker_count = taker_count};
     pthread_mutex_init(&queue->lock, NULL);
     monotonic_cond_init(&queue->filled);
 }
@@ -55,20 +55,56 @@ void delivery_queue_push(struct delivery_queue *queue, struct delivery *delivery
     pthread_mutex_unlock(&queue->lock);
 }
 
-struct delivery *delivery_queue_take(struct delivery_queue *queue)
+static bool is_busy(const struct delivery_queue *queue, uint64_t order_key)
 {
-    pthread_mutex_lock(&queue->lock);
-    while (queue->head == NULL && !queue->closed)
-        pthread_cond_wait(&queue->filled, &queue->lock);
-    struct delivery *delivery = queue->closed ? NULL : queue->head;
-    if (delivery != NULL) {
-        queue->head = delivery->next;
-        queue->tail = queue->head == NULL ? NULL : queue->tail;
-        queue->count--;
-        delivery->next = NULL;
+    for (size_t i = 0; order_key != 0 && i < queue->taker_count; i++) {
+        if (queue->busy[i] == order_key)
+            return true;
     }
+    return false;
+}
+
+/* The first that may run now, unlinked; NULL when there is none. The lock is held. */
+static struct delivery *unlink_first(struct delivery_queue *queue)
+{
+    struct delivery *before = NULL, *it = queue->head;
+    while (it != NULL && is_busy(queue, it->order_key)) {
+        before = it;
+        it = it->next;
+    }
+    if (it == NULL)
+        return NULL;
+    if (before == NULL)
+        queue->head = it->next;
+    else
+        before->next = it->next;
+    if (queue->tail == it)
+        queue->tail = before;
+    queue->count--;
+    it->next = NULL;
+    return it;
+}
+
+struct delivery *delivery_queue_take(struct delivery_queue *queue, size_t taker)
+{
+    struct delivery *delivery = NULL;
+    pthread_mutex_lock(&queue->lock);
+    while (!queue->closed && (delivery = unlink_first(queue)) == NULL)
+        pthread_cond_wait(&queue->filled, &queue->lock);
+    if (delivery != NULL)
+        queue->busy[taker] = delivery->order_key;
     pthread_mutex_unlock(&queue->lock);
     return delivery;
+}
+
+void delivery_queue_end(struct delivery_queue *queue, size_t taker)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool has_followers = queue->busy[taker] != 0 && queue->head != NULL;
+    queue->busy[taker] = 0;
+    if (has_followers)
+        pthread_cond_broadcast(&queue->filled);
+    pthread_mutex_unlock(&queue->lock);
 }
 
 struct delivery *delivery_queue_take_all(struct delivery_queue *queue, int64_t timeout_us)

@@ -2,7 +2,8 @@
  * delivery: one record on its way through the process, and the two queues that it travels by.
  *
  * Is:      poll thread -> ready queue -> job thread -> (delivery reports) -> done queue -> poll
- *          thread. The poll thread makes and frees deliveries, nobody else.
+ *          thread. The poll thread makes and frees deliveries, nobody else. Deliveries with one
+ *          order key are taken one after the other: the next one when the first has been ended.
  * Owns:    its Kafka message.
  * Threads: a delivery belongs to whoever took it from a queue; `holds` and `failed` are shared with
  *          the thread that runs delivery reports.
@@ -32,6 +33,7 @@ struct delivery {
     int64_t read_us;       /* monotonic */
     int64_t not_before_us; /* wall clock; 0 = at once */
     int64_t again_at_us;   /* monotonic; with FATE_AGAIN */
+    uint64_t order_key;    /* 0 = runs beside any other */
     enum delivery_fate fate;
     /* Reports that are awaited, and one for the job thread while it works on it. */
     atomic_int holds;
@@ -44,13 +46,20 @@ struct delivery_queue {
     struct delivery *head, *tail;
     size_t count;
     bool closed;
+    /* Order keys of what is worked on, an item a taker. */
+    uint64_t *busy;
+    size_t taker_count;
 };
 
-void delivery_queue_init(struct delivery_queue *queue);
+/* `busy` has `taker_count` items and is the caller's; NULL and 0 when nobody takes one at a time.
+ */
+void delivery_queue_init(struct delivery_queue *queue, uint64_t *busy, size_t taker_count);
 void delivery_queue_done(struct delivery_queue *queue);
 void delivery_queue_push(struct delivery_queue *queue, struct delivery *delivery);
-/* Waits for one; NULL once the queue is closed. */
-struct delivery *delivery_queue_take(struct delivery_queue *queue);
+/* Waits for one whose order key no other taker is busy with; NULL once the queue is closed. */
+struct delivery *delivery_queue_take(struct delivery_queue *queue, size_t taker);
+/* The taker is through with it. */
+void delivery_queue_end(struct delivery_queue *queue, size_t taker);
 /* All that is in it, as a list; waits at most `timeout_us` for the first. */
 struct delivery *delivery_queue_take_all(struct delivery_queue *queue, int64_t timeout_us);
 /* Takers get NULL from now on; what is in it stays for take_all. */

@@ -73,11 +73,12 @@ static void *run(void *arg)
     struct runtime *rt = thread->rt;
     struct delivery *delivery = NULL;
     if (make_ready(thread)) {
-        while ((delivery = delivery_queue_take(&rt->ready)) != NULL) {
+        while ((delivery = delivery_queue_take(&rt->ready, thread->number)) != NULL) {
             metric_add(&rt->metrics.running, 1);
             enum delivery_fate fate = attempt_run(thread, delivery);
             metric_add(&rt->metrics.running, -1);
             metric_add(&rt->metrics.buffered, -1);
+            delivery_queue_end(&rt->ready, thread->number);
             outbox_settle(&rt->outbox, delivery, fate);
         }
     }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/hash.h"
 #include "model/job.h"
 #include "run/signals.h"
 
@@ -89,6 +90,9 @@ static void take_message(struct poller *poller, struct kafka_message *message)
     delivery->read_us = clock_monotonic_us();
     if (delivery->lane != LANE_JOBS)
         delivery->not_before_us = read_not_before(&delivery->message);
+    if (poller->rt->is_ordered && delivery->message.key.len > 0)
+        delivery->order_key =
+            hash128_bytes(delivery->message.key.data, delivery->message.key.len).lo | 1;
     if (partition->held_head != NULL || !admit(poller, partition, delivery)) {
         partitions_hold(&poller->table, partition, delivery);
         poller_pause(poller, partition, true);

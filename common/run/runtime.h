@@ -31,6 +31,7 @@ struct runtime {
     char owner[128]; /* host and process */
     struct metrics metrics;
     struct delivery_queue ready, done;
+    bool is_ordered; /* a kind asks for its order: records of one Kafka key run one at a time */
     struct outbox outbox;
     struct keeper keeper;
     atomic_bool stopping;     /* no job begins any more */

@@ -96,6 +96,7 @@ static enum outcome prepare_kinds(struct runtime *rt, struct arena *arena, struc
     for (size_t i = 0; i < count; i++) {
         rt->kinds[i].kind = &rt->worker->kinds[i];
         names[i] = rt->worker->kinds[i].name;
+        rt->is_ordered = rt->is_ordered || rt->worker->kinds[i].ordered;
         TRY(job_data_table(rt->worker->kinds[i].payload, arena, &rt->kinds[i].table, err));
     }
     rt->metrics.worker = rt->worker->name;
@@ -185,10 +186,12 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
                                     .slot_count = (size_t)rt->conf->job_threads,
                                     .outbox = &rt->outbox,
                                     .events_topic = rt->events_topic.text};
-    delivery_queue_init(&rt->ready);
-    delivery_queue_init(&rt->done);
+    size_t thread_count = (size_t)rt->conf->job_threads;
+    uint64_t *busy = ARENA_ARRAY(arena, uint64_t, thread_count);
+    delivery_queue_init(&rt->ready, busy, thread_count);
+    delivery_queue_init(&rt->done, NULL, 0);
     /* The consumer first: the group takes longest to join. */
-    if (threads == NULL || poller_open(&poller, rt, err) != OUTCOME_OK)
+    if (threads == NULL || busy == NULL || poller_open(&poller, rt, err) != OUTCOME_OK)
         return refuse(err);
     if (outbox_open(&rt->outbox, &rt->conf->kafka, &rt->done, err) != OUTCOME_OK)
         return refuse(err);

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from harness.haul import TERMINAL, event_of, job_id_of
+from harness.haul import TERMINAL, event_of
 from harness.servers import ROOT
 from harness.waiting import wait_for
 
@@ -448,6 +448,21 @@ def test_more_jobs_than_the_buffer_holds(runtime):
         runtime.haul.wait_succeeded(job)
     runtime.wait_committed()
     assert worker.metric("haul_partitions_paused") == 0
+
+
+def test_jobs_of_one_subject_run_one_after_the_other(runtime):
+    jobs = [runtime.send(sleep_ms=150, members={"subject": "one"}) for _ in range(5)]
+    other = runtime.send(members={"subject": "two"})
+    runtime.start(HAUL_JOB_THREADS=4)
+    for job in jobs + [other]:
+        runtime.haul.wait_succeeded(job)
+    told = [event for event in (event_of(m) for m in list(runtime.haul.events.messages))
+            if event["job_id"] in jobs and event["state"] in ("started", "succeeded")]
+    told.sort(key=lambda event: event["time"])
+    assert [event["job_id"] for event in told[::2]] == jobs, "in the order of their topic"
+    for started, ended in zip(told[::2], told[1::2]):
+        assert (started["state"], ended["state"]) == ("started", "succeeded")
+        assert started["job_id"] == ended["job_id"], "one at a time"
 
 
 def test_idempotent_kinds_need_no_ledger(runtime):

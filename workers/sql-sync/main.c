@@ -8,6 +8,7 @@ static const struct job_kind kinds[] = {
     {.name = "sql_sync",
      .doc = "Copies or incrementally syncs one table, view or query into a table.",
      .payload = &sync_spec_table,
+     .ordered = true, /* two runs of one sync would fence each other off */
      .max_attempts = 8,
      .run = sql_sync_run},
 };

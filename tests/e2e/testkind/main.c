@@ -125,7 +125,11 @@ static enum outcome run_noop(struct job_context *job, const void *payload_struct
 }
 
 static const struct job_kind kinds[] = {
-    {.name = "effect", .doc = "Writes a row in the hub.", .payload = &payload, .run = run_effect},
+    {.name = "effect",
+     .doc = "Writes a row in the hub.",
+     .payload = &payload,
+     .ordered = true,
+     .run = run_effect},
     {.name = "noop", .doc = "Does nothing.", .payload = &payload, .run = run_noop},
     {.name = "idle",
      .doc = "Does nothing, and may do it twice.",
