@@ -97,6 +97,25 @@ static enum outcome copy_from_model(struct session *session, const struct finish
     return OUTCOME_OK;
 }
 
+/* Whether the stage has keys or indexes: it is made without, and a finish is all or nothing, so an
+ * earlier attempt has finished it. */
+static enum outcome has_keys(struct session *session, const struct stream_ref *table, bool *ret_has,
+                             struct err *err)
+{
+    STR_AUTO struct str sql = SQL_NEW;
+    RESULT_AUTO PGresult *result = NULL;
+    str_add_text(&sql, "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = ");
+    pgc_sql_regclass(&sql, session, table);
+    str_add_text(&sql, ") OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE contype = 'f'"
+                       " AND conrelid = ");
+    pgc_sql_regclass(&sql, session, table);
+    str_add_char(&sql, ')');
+    TRY(pgc_query_run_str(session, &sql, &result, err));
+    *ret_has = pgc_result_bool(result, 0, 0);
+    return OUTCOME_OK;
+}
+
+/* The model may have a key of its own, copied already. */
 static enum outcome has_primary_key(struct session *session, const struct stream_ref *table,
                                     bool *ret_has, struct err *err)
 {
@@ -132,6 +151,10 @@ static enum outcome finish_in_transaction(struct session *session,
                                           const struct finish_request *request, struct err *err)
 {
     STR_AUTO struct str sql = SQL_NEW;
+    bool finished = false;
+    TRY(has_keys(session, &request->stage, &finished, err));
+    if (finished)
+        return OUTCOME_OK;
     if (request->like != NULL)
         TRY(copy_from_model(session, request, err));
     TRY(add_primary_key(session, request, err));
