@@ -353,6 +353,41 @@ static void test_interrupt_stops_a_statement(void)
     connector_mysql.close(session);
 }
 
+static void *cancel_later(void *flag)
+{
+    clock_sleep_us(300000);
+    *(volatile bool *)flag = true;
+    return NULL;
+}
+
+static void test_cancel_stops_a_statement(void)
+{
+    volatile bool cancelled = false;
+    struct stream_ref slow = {NULL, "slow",
+                              "SELECT SUM(a.seq * b.seq) AS never_seen FROM seq_1_to_100000 a, "
+                              "seq_1_to_100000 b"};
+    struct read_request request = {.stream = slow};
+    struct mys_config with = config();
+    pthread_t thread;
+    int64_t rows, from_us = clock_monotonic_us();
+    struct session *session = open_with(&with, true, &cancelled);
+    union {
+        volatile bool *flag;
+        void *argument;
+    } shared = {&cancelled};
+    CHECK(pthread_create(&thread, NULL, cancel_later, shared.argument) == 0);
+    CHECK_OUTCOME(connector_mysql.count(session, &request, &rows, &err), OUTCOME_CANCELLED, &err);
+    CHECK_TEXT(err.code, "cancelled");
+    CHECK(clock_monotonic_us() - from_us < 10000000);
+    (void)pthread_join(thread, NULL);
+    CHECK_TEXT(ask(arena_printf(&case_arena,
+                                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = "
+                                "%lu AND COMMAND = 'Query'",
+                                session->thread_id)),
+               "0");
+    connector_mysql.close(session);
+}
+
 static void test_a_killed_connection_is_an_outage(void)
 {
     struct stream_ref stream = {NULL, "mt", NULL};
@@ -937,6 +972,7 @@ CASE(test_names_differ_by_case)
 CASE(test_filters_and_order_of_enums)
 CASE(test_a_read_ends_in_the_middle)
 CASE(test_interrupt_stops_a_statement)
+CASE(test_cancel_stops_a_statement)
 CASE(test_a_killed_connection_is_an_outage)
 CASE(test_statement_timeout)
 CASE(test_horizon_stands_at_the_oldest_transaction)
@@ -962,6 +998,7 @@ static CU_TestInfo tests[] = {
     {"filters, and the order of enums", run_test_filters_and_order_of_enums},
     {"a read ends in the middle", run_test_a_read_ends_in_the_middle},
     {"interrupt stops a statement", run_test_interrupt_stops_a_statement},
+    {"cancel stops a statement", run_test_cancel_stops_a_statement},
     {"a killed connection is an outage", run_test_a_killed_connection_is_an_outage},
     {"statement timeout", run_test_statement_timeout},
     {"the horizon stands at the oldest transaction",

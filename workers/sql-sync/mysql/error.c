@@ -29,7 +29,8 @@ struct known {
 #define REFUSED "connect.refused", "read.lost", "write.lost"
 
 static const char hint_full[] = "free or add disk space on the server, then replay the job";
-static const char hint_grant[] = "grant the connection's user what the statement needs";
+static const char hint_grant[] = "grant the connection's user what the statement needs; "
+                                 "what it may not see is refused whether it exists or not";
 static const char hint_auth[] = "check user and password, and that the account may log in from "
                                 "this host";
 static const char hint_read_only[] = "this server takes no writes: connect to the primary";

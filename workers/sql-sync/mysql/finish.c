@@ -175,7 +175,7 @@ static enum outcome alter_stage(struct session *session, const struct finish_req
     if (alter->count == 0)
         return OUTCOME_OK;
     TRY(mys_check_cancelled(session, err));
-    if (mysql_real_query(&session->link, alter->sql.data, alter->sql.len) != 0)
+    if (!mys_query(session, str_slice(&alter->sql)))
         return explain(session, request, err);
     return OUTCOME_OK;
 }

@@ -94,7 +94,7 @@ static enum outcome flush(struct writer *writer, size_t end, struct err *err)
     TRY(mys_check_cancelled(writer->session, err));
     /* The comma in front of the first row. */
     sql->data[head] = ' ';
-    if (mysql_real_query(&writer->session->link, statement.data, statement.len) != 0)
+    if (!mys_query(writer->session, statement))
         return mys_last_error(writer->session, MYS_ROWS, err);
     TRY(mys_check_warnings(writer->session, err));
     memmove(sql->data + head, sql->data + end, sql->len - end);

@@ -44,12 +44,15 @@ struct session {
     bool is_mariadb;
     unsigned long version; /* 101119 = 10.11.19 */
     bool read_only;
-    size_t packet_max; /* bytes of a statement that the server takes */
+    int64_t kill_deadline_us; /* cancelled: until then the server may answer; 0 = not asked */
+    size_t packet_max;        /* bytes of a statement that the server takes */
     bool in_snapshot;
     int64_t horizon_us;         /* taken with the snapshot; INT64_MIN = not known */
     const char *horizon_reason; /* why not */
 };
 
+/* Sends a statement; false leaves the reason to mys_last_error. */
+bool mys_query(struct session *session, struct slice sql);
 /* Runs a statement that gives no rows. */
 enum outcome mys_run(struct session *session, enum mys_side side, const char *sql, struct err *err);
 enum outcome mys_run_str(struct session *session, enum mys_side side, const struct str *sql,
@@ -61,6 +64,8 @@ enum outcome mys_select(struct session *session, enum mys_side side, const struc
 enum outcome mys_last_error(struct session *session, enum mys_side side, struct err *err);
 /* CANCELLED when the caller's flag is set. */
 enum outcome mys_check_cancelled(const struct session *session, struct err *err);
+/* Calls of the library in this thread stop when that session is cancelled; gives the one before. */
+struct session *mys_wait_as(struct session *session);
 /* KILL QUERY over a second connection; false when that failed. */
 bool mys_kill_query(struct session *session);
 

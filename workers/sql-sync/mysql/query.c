@@ -25,11 +25,19 @@ enum outcome mys_last_error(struct session *session, enum mys_side side, struct 
     return mys_error(side, number, mysql_error(&session->link), err);
 }
 
+bool mys_query(struct session *session, struct slice sql)
+{
+    struct session *before = mys_wait_as(session);
+    bool ok = mysql_real_query(&session->link, sql.data, sql.len) == 0;
+    (void)mys_wait_as(before);
+    return ok;
+}
+
 static enum outcome run(struct session *session, enum mys_side side, struct slice sql,
                         struct err *err)
 {
     TRY(mys_check_cancelled(session, err));
-    if (mysql_real_query(&session->link, sql.data, sql.len) != 0)
+    if (!mys_query(session, sql))
         return mys_last_error(session, side, err);
     return OUTCOME_OK;
 }
@@ -51,7 +59,9 @@ enum outcome mys_select(struct session *session, enum mys_side side, const struc
                         MYSQL_RES **ret_result, struct err *err)
 {
     TRY(mys_run_str(session, side, sql, err));
+    struct session *before = mys_wait_as(session);
     MYSQL_RES *result = mysql_store_result(&session->link);
+    (void)mys_wait_as(before);
     if (result == NULL)
         return mys_last_error(session, side, err);
     *ret_result = result;

@@ -97,12 +97,10 @@ static inline void decode_row(const struct mys_plan *plan, struct batch *batch, 
     }
 }
 
-enum outcome mys_read_next(struct reader *reader, struct batch *batch, bool *ret_end,
-                           struct err *err)
+static enum outcome fill(struct reader *reader, struct batch *batch, struct err *err)
 {
     struct session *session = reader->session;
     size_t rows = 0;
-    TRY(mys_check_cancelled(session, err));
     while (!reader->at_end && !batch_is_full(batch)) {
         MYSQL_ROW row = mysql_fetch_row(reader->result);
         if (row == NULL) {
@@ -117,6 +115,17 @@ enum outcome mys_read_next(struct reader *reader, struct batch *batch, bool *ret
         if (++rows % CANCEL_EVERY == 0)
             TRY(mys_check_cancelled(session, err));
     }
+    return OUTCOME_OK;
+}
+
+enum outcome mys_read_next(struct reader *reader, struct batch *batch, bool *ret_end,
+                           struct err *err)
+{
+    TRY(mys_check_cancelled(reader->session, err));
+    struct session *before = mys_wait_as(reader->session);
+    enum outcome outcome = fill(reader, batch, err);
+    (void)mys_wait_as(before);
+    TRY(outcome);
     *ret_end = reader->at_end;
     return OUTCOME_OK;
 }
