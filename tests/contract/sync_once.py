@@ -3,6 +3,8 @@
 import json
 import subprocess
 
+from psycopg2.extras import execute_values
+
 from harness.programs import _end_with_parent, build_folder, clean_environment
 
 
@@ -45,7 +47,10 @@ class Side:
         connection = self.connect()
         try:
             cursor = connection.cursor()
-            cursor.executemany(statement, rows)
+            if self.kind == "postgres":  # executemany sends a statement a row
+                execute_values(cursor, statement[:statement.index("(%s")] + "%s", rows, page_size=1000)
+            else:
+                cursor.executemany(statement, rows)
             connection.commit()
         finally:
             connection.close()
