@@ -96,7 +96,7 @@ struct read_request {
     struct stream_ref stream;
     const struct column_spec *columns; /* by name, of the types that describe gave */
     size_t column_count;
-    const struct read_filter *filters; /* all must hold */
+    const struct read_filter *filters; /* all must hold; on columns that are read */
     size_t filter_count;
     const char *const *order_by; /* column names, ascending, NULLs first; none = any order */
     size_t order_count;
