@@ -214,3 +214,4 @@ GRANT EXECUTE ON FUNCTION
     TO haul_worker;
 GRANT EXECUTE ON FUNCTION haul.ledger_cancel(text, text, text) TO haul_operator;
 GRANT SELECT ON haul.ledger, haul.cancels TO haul_operator;
+GRANT USAGE ON SEQUENCE haul.fence TO haul_operator; -- haul verify --repair writes under a fence

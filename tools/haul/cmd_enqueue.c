@@ -1,12 +1,9 @@
 /* cmd_enqueue: a job onto its topic; and watch, which follows one. */
-#include "assign.h"
 #include "base/clock.h"
-#include "base/field_join.h"
 #include "commands.h"
+#include "draft.h"
 #include "files.h"
 #include "io/json.h"
-#include "kinds.h"
-#include "model/job.h"
 #include "run/topics.h"
 #include "watch.h"
 
@@ -72,138 +69,73 @@ static const struct field_table enqueue_table = {
     "enqueue", NULL, enqueue_fields, FIELDS_COUNT(enqueue_fields), sizeof(struct enqueue_options)};
 
 /* What is to be sent. */
-struct draft {
-    const struct kind *kind;
-    const struct jval *event; /* the file's, when it is a whole event; else NULL */
-    const struct jval *data;
+struct parcel {
+    struct draft draft;
     const char *id, *subject;
     struct str json;
 };
 
-/* ---- from file and words to data ---- */
-
-static enum outcome read_file(struct cli *cli, const char *path, struct draft *draft,
-                              struct err *err)
-{
-    STR_AUTO struct str text = str_with_max(FILE_MAX_BYTES);
-    TRY(file_read(path, &text, err));
-    const struct jval *value = NULL;
-    if (jread_object(str_slice(&text), &cli->arena, &value, err) != OUTCOME_OK) {
-        text_copy(err->code, sizeof err->code, "usage");
-        return err_prefix(err, "%s", file_title(path));
-    }
-    if (jval_get(value, "specversion") == NULL) {
-        draft->data = value;
-        return OUTCOME_OK;
-    }
-    struct job job = {0};
-    if (job_decode(value, &cli->arena, &job, err) != OUTCOME_OK) {
-        text_copy(err->code, sizeof err->code, "usage");
-        return err_prefix(err, "%s", file_title(path));
-    }
-    if (strcmp(job.kind, draft->kind->name) != 0)
-        return USAGE(err, "%s is a job of kind %s, not %s", file_title(path), job.kind,
-                     draft->kind->name);
-    draft->event = value;
-    draft->data = job.data;
-    return OUTCOME_OK;
-}
-
-static bool names_workspace(const struct cli *cli)
-{
-    for (size_t i = 1; i < cli->arg_count; i++) {
-        if (strncmp(cli->args[i], "workspace_id=", 13) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum outcome build_data(struct cli *cli, const struct field_join *join, struct draft *draft,
-                               struct err *err)
-{
-    ASSIGN_AUTO struct assign assign = {0};
-    TRY(assign_begin(&join->table, draft->data, &cli->arena, &assign, err));
-    if (cli->settings.workspace != NULL && jval_get(draft->data, "workspace_id") == NULL &&
-        !names_workspace(cli)) {
-        const char *word = arena_printf(&cli->arena, "workspace_id=%s", cli->settings.workspace);
-        TRY_ALLOC(word, err);
-        TRY(assign_word(&assign, word, err));
-    }
-    for (size_t i = 1; i < cli->arg_count; i++)
-        TRY(assign_word(&assign, cli->args[i], err));
-    struct jval *data = ARENA_NEW(&cli->arena, struct jval);
-    TRY_ALLOC(data, err);
-    *data = assign.object;
-    draft->data = data;
-    return OUTCOME_OK;
-}
-
 /* ---- the event ---- */
 
-static const char *event_text(const struct draft *draft, const char *option, const char *name,
+static const char *event_text(const struct parcel *parcel, const char *option, const char *name,
                               const char *fallback)
 {
     if (option != NULL)
         return option;
-    return draft->event == NULL ? fallback : jval_text(draft->event, name, fallback);
+    return parcel->draft.event == NULL ? fallback : jval_text(parcel->draft.event, name, fallback);
 }
 
-static void write_event(struct cli *cli, struct draft *draft)
+static void write_event(struct cli *cli, struct parcel *parcel)
 {
     const struct enqueue_options *options = cli->options;
     char time[CLOCK_TEXT_SIZE];
-    struct jwrite w = jwrite_to(&draft->json);
+    struct jwrite w = jwrite_to(&parcel->json);
     STR_AUTO struct str type = str_with_max(128);
-    str_addf(&type, "%s%s%s", JOB_TYPE_PREFIX, draft->kind->name, JOB_TYPE_SUFFIX);
+    str_addf(&type, "%s%s%s", JOB_TYPE_PREFIX, parcel->draft.kind->name, JOB_TYPE_SUFFIX);
     jwrite_open_object(&w);
     jwrite_member_text(&w, "specversion", "1.0");
-    jwrite_member_text(&w, "id", draft->id);
+    jwrite_member_text(&w, "id", parcel->id);
     jwrite_member_text(&w, "type", str_text(&type));
-    jwrite_member_text(&w, "source", event_text(draft, NULL, "source", options->source));
-    jwrite_member_text(&w, "subject", draft->subject);
+    jwrite_member_text(&w, "source", event_text(parcel, NULL, "source", options->source));
+    jwrite_member_text(&w, "subject", parcel->subject);
     jwrite_member_text(&w, "time",
-                       event_text(draft, NULL, "time", clock_format(clock_wall_us(), time)));
+                       event_text(parcel, NULL, "time", clock_format(clock_wall_us(), time)));
     jwrite_member_text(&w, "datacontenttype", "application/json");
-    const char *trace = event_text(draft, options->traceparent, "traceparent", NULL);
+    const char *trace = event_text(parcel, options->traceparent, "traceparent", NULL);
     if (trace != NULL)
         jwrite_member_text(&w, "traceparent", trace);
     jwrite_key(&w, "data");
-    jwrite_jval(&w, draft->data);
+    jwrite_jval(&w, parcel->draft.data);
     jwrite_close_object(&w);
 }
 
-/* Reads what was written with the workers' own decoder: what passes here is taken there. */
-static enum outcome check_event(struct cli *cli, const struct field_join *join,
-                                const struct draft *draft, struct err *err)
+/* Reads what was written as a worker will. */
+static enum outcome check_event(struct cli *cli, const struct parcel *parcel, struct err *err)
 {
     const struct jval *event = NULL;
     struct job job = {0};
     struct job_data data = {0};
-    if (draft->json.failed || draft->json.len > JOB_MAX_BYTES)
+    if (parcel->json.failed || parcel->json.len > JOB_MAX_BYTES)
         return USAGE(err, "the job is larger than %zu bytes", JOB_MAX_BYTES);
-    TRY(jread_object(str_slice(&draft->json), &cli->arena, &event, err));
+    TRY(jread_object(str_slice(&parcel->json), &cli->arena, &event, err));
     TRY(job_decode(event, &cli->arena, &job, err));
-    TRY(job_decode_data(&job, join, &cli->arena, &data, err));
-    return draft->kind->check == NULL ? OUTCOME_OK : draft->kind->check(data.payload, err);
+    return draft_decode(parcel->draft.kind, job.data, &cli->arena, &data, err);
 }
 
-/* The kind's own subject, which needs the decoded payload. */
-static enum outcome name_subject(struct cli *cli, const struct field_join *join,
-                                 struct draft *draft, struct err *err)
+static enum outcome name_subject(struct cli *cli, struct parcel *parcel, struct err *err)
 {
     const struct enqueue_options *options = cli->options;
-    draft->subject = event_text(draft, options->subject, "subject", NULL);
-    if (draft->subject != NULL || draft->kind->subject == NULL)
+    const struct draft *draft = &parcel->draft;
+    parcel->subject = event_text(parcel, options->subject, "subject", NULL);
+    if (parcel->subject != NULL || draft->kind->subject == NULL)
         return OUTCOME_OK;
-    const struct job job = {.id = draft->id, .kind = draft->kind->name, .data = draft->data};
-    struct job_data data = {0};
-    TRY(job_decode_data(&job, join, &cli->arena, &data, err));
-    draft->subject = draft->kind->subject(data.common->workspace_id, data.payload, &cli->arena);
-    TRY_ALLOC(draft->subject, err);
+    parcel->subject = draft->kind->subject(draft->decoded.common->workspace_id,
+                                           draft->decoded.payload, &cli->arena);
+    TRY_ALLOC(parcel->subject, err);
     return OUTCOME_OK;
 }
 
-static enum outcome send_event(struct cli *cli, const struct draft *draft, const char *topic,
+static enum outcome send_event(struct cli *cli, const struct parcel *parcel, const char *topic,
                                struct err *err)
 {
     struct kafka_producer *producer = NULL;
@@ -212,8 +144,8 @@ static enum outcome send_event(struct cli *cli, const struct draft *draft, const
     const struct kafka_record record = {
         .topic = topic,
         .partition = -1,
-        .key = slice_of(draft->subject),
-        .value = str_slice(&draft->json),
+        .key = slice_of(parcel->subject),
+        .value = str_slice(&parcel->json),
     };
     enum outcome outcome =
         kafka_producer_send_wait(producer, &record, cli->settings.timeout_ms, err);
@@ -221,33 +153,33 @@ static enum outcome send_event(struct cli *cli, const struct draft *draft, const
     return outcome;
 }
 
-static void print_sent(struct cli *cli, const struct draft *draft, const char *topic)
+static void print_sent(struct cli *cli, const struct parcel *parcel, const char *topic)
 {
     if (!cli->out.json) {
-        out_addf(&cli->out, "%s\n", draft->id);
+        out_addf(&cli->out, "%s\n", parcel->id);
         return;
     }
     struct jwrite w = out_json(&cli->out);
     jwrite_open_object(&w);
-    jwrite_member_text(&w, "job_id", draft->id);
-    jwrite_member_text(&w, "kind", draft->kind->name);
-    jwrite_member_text(&w, "subject", draft->subject);
+    jwrite_member_text(&w, "job_id", parcel->id);
+    jwrite_member_text(&w, "kind", parcel->draft.kind->name);
+    jwrite_member_text(&w, "subject", parcel->subject);
     jwrite_member_text(&w, "topic", topic);
     jwrite_close_object(&w);
     out_json_end(&cli->out);
 }
 
-static enum outcome send_watched(struct cli *cli, const struct draft *draft, const char *topic,
+static enum outcome send_watched(struct cli *cli, const struct parcel *parcel, const char *topic,
                                  struct err *err)
 {
     const struct enqueue_options *options = cli->options;
-    const struct watch_request request = {draft->id, clock_wall_us() - LOOK_BACK_US,
+    const struct watch_request request = {parcel->id, clock_wall_us() - LOOK_BACK_US,
                                           options->watch_timeout_ms};
     struct watch *watch = NULL;
     TRY(watch_open(cli, &request, &watch, err));
-    enum outcome outcome = send_event(cli, draft, topic, err);
+    enum outcome outcome = send_event(cli, parcel, topic, err);
     if (outcome == OUTCOME_OK) {
-        print_sent(cli, draft, topic);
+        print_sent(cli, parcel, topic);
         out_flush(&cli->out);
         outcome = watch_follow(watch, err);
     }
@@ -255,36 +187,32 @@ static enum outcome send_watched(struct cli *cli, const struct draft *draft, con
     return outcome;
 }
 
-static enum outcome send_draft(struct cli *cli, const struct draft *draft, struct err *err)
+static enum outcome send_parcel(struct cli *cli, const struct parcel *parcel, struct err *err)
 {
     const struct enqueue_options *options = cli->options;
     struct topic_name topic =
-        topic_name_of(TOPIC_JOBS, cli->settings.topic_prefix, draft->kind->worker, 0);
+        topic_name_of(TOPIC_JOBS, cli->settings.topic_prefix, parcel->draft.kind->worker, 0);
     if (options->watch)
-        return send_watched(cli, draft, topic.text, err);
-    TRY(send_event(cli, draft, topic.text, err));
-    print_sent(cli, draft, topic.text);
+        return send_watched(cli, parcel, topic.text, err);
+    TRY(send_event(cli, parcel, topic.text, err));
+    print_sent(cli, parcel, topic.text);
     return OUTCOME_OK;
 }
 
-static enum outcome run_draft(struct cli *cli, struct draft *draft, struct err *err)
+static enum outcome run_parcel(struct cli *cli, struct parcel *parcel, struct err *err)
 {
     const struct enqueue_options *options = cli->options;
-    struct field_join join = {0};
     char ulid[ULID_TEXT_SIZE];
-    TRY(job_data_table(draft->kind->payload, &cli->arena, &join, err));
-    if (options->file != NULL)
-        TRY(read_file(cli, options->file, draft, err));
-    TRY(build_data(cli, &join, draft, err));
-    draft->id = event_text(draft, options->id, "id", NULL);
-    if (draft->id == NULL)
-        draft->id = ulid_format(clock_wall_us() / US_PER_MS, ulid);
-    TRY(name_subject(cli, &join, draft, err));
-    write_event(cli, draft);
-    TRY(check_event(cli, &join, draft, err));
+    TRY(draft_build(cli, options->file, &parcel->draft, err));
+    parcel->id = event_text(parcel, options->id, "id", NULL);
+    if (parcel->id == NULL)
+        parcel->id = ulid_format(clock_wall_us() / US_PER_MS, ulid);
+    TRY(name_subject(cli, parcel, err));
+    write_event(cli, parcel);
+    TRY(check_event(cli, parcel, err));
     if (!options->dry_run)
-        return send_draft(cli, draft, err);
-    str_add_slice(&cli->out.text, str_slice(&draft->json));
+        return send_parcel(cli, parcel, err);
+    str_add_slice(&cli->out.text, str_slice(&parcel->json));
     str_add_char(&cli->out.text, '\n');
     return OUTCOME_OK;
 }
@@ -292,14 +220,13 @@ static enum outcome run_draft(struct cli *cli, struct draft *draft, struct err *
 static enum outcome run_enqueue(struct cli *cli, struct err *err)
 {
     const struct enqueue_options *options = cli->options;
-    struct draft draft = {.json = str_with_max(FILE_MAX_BYTES)};
+    struct parcel parcel = {.json = str_with_max(FILE_MAX_BYTES)};
     if (!options->dry_run && cli->settings.kafka.brokers == NULL) {
         (void)USAGE(err, "haul enqueue needs --kafka-brokers");
         return err_hint(err, "set HAUL_KAFKA_BROKERS, or use --dry-run");
     }
-    TRY(kind_find(cli->args[0], &draft.kind, err));
-    enum outcome outcome = run_draft(cli, &draft, err);
-    str_done(&draft.json);
+    enum outcome outcome = run_parcel(cli, &parcel, err);
+    str_done(&parcel.json);
     return outcome;
 }
 

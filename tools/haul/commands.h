@@ -12,7 +12,8 @@ extern const struct command command_topics_create;
 extern const struct command command_connection_add, command_connection_list,
     command_connection_test, command_connection_remove;
 extern const struct command command_discover, command_preview, command_types;
-extern const struct command command_enqueue, command_watch;
+extern const struct command command_estimate, command_enqueue, command_watch;
+extern const struct command command_syncs, command_verify;
 extern const struct command command_jobs, command_show, command_cancel;
 extern const struct command command_quarantine_list, command_quarantine_export;
 extern const struct command command_dlq_list, command_dlq_show, command_dlq_replay;
