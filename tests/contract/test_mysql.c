@@ -916,6 +916,7 @@ static void test_a_replaced_table_keeps_its_definition(void)
     if (CHECK_OK(connector_mysql.table_create(s.session, &create, &err), &err) &&
         contract_write(s.session, &write, NULL) &&
         CHECK_OK(connector_mysql.table_finish(s.session, &finish, &err), &err) &&
+        CHECK_OK(connector_mysql.table_finish(s.session, &finish, &err), &err) && /* resumed */
         CHECK_OK(connector_mysql.table_swap(s.session, &s.request, &err), &err)) {
         CHECK_TEXT(ask(ask_definition), definition);
         CHECK_TEXT(ask(ask_indexes), indexes);

@@ -166,9 +166,28 @@ static enum outcome build(struct session *session, const struct finish_request *
     return OUTCOME_OK;
 }
 
+/* All is built by one statement: with one index the stage has them all. */
+static enum outcome is_built(struct session *session, const struct stream_ref *stage,
+                             bool *ret_built, struct err *err)
+{
+    ARENA_AUTO struct arena scratch;
+    arena_init(&scratch, STR_MAX_DEFAULT);
+    struct mys_ddl ddl;
+    TRY(mys_ddl_read(session, stage, &scratch, &ddl, err));
+    bool built = false;
+    for (size_t i = 0; i < ddl.count; i++)
+        built |= ddl.kinds[i] == MYS_LINE_KEY;
+    *ret_built = built;
+    return OUTCOME_OK;
+}
+
 static enum outcome alter_stage(struct session *session, const struct finish_request *request,
                                 struct alter *alter, struct err *err)
 {
+    bool built = false;
+    TRY(is_built(session, &request->stage, &built, err));
+    if (built)
+        return OUTCOME_OK; /* by a worker that died before the swap */
     TRY(build(session, request, alter, err));
     if (alter->sql.failed)
         return FAIL_NO_MEMORY(err);
