@@ -31,7 +31,7 @@ enum outcome mys_error(enum mys_side side, unsigned number, const char *text, st
 /* True when the number says that a row's data was refused. */
 bool mys_error_is_row_fault(unsigned number);
 
-/* ---- sessions (session.c, query.c) ---- */
+/* ---- sessions (session.c, wait.c, query.c) ---- */
 
 struct session {
     MYSQL link;
@@ -66,6 +66,8 @@ enum outcome mys_last_error(struct session *session, enum mys_side side, struct 
 enum outcome mys_check_cancelled(const struct session *session, struct err *err);
 /* Calls of the library in this thread stop when that session is cancelled; gives the one before. */
 struct session *mys_wait_as(struct session *session);
+/* The library's callback for that, MARIADB_OPT_IO_WAIT. */
+int mys_wait_io(my_socket handle, my_bool is_read, int timeout_ms);
 /* KILL QUERY over a second connection; false when that failed. */
 bool mys_kill_query(struct session *session);
 
@@ -258,7 +260,7 @@ struct mys_swap {
 enum outcome mys_swap_repair(struct session *session, const struct checkpoint_ref *checkpoint,
                              const struct mys_swap *swap, bool *ret_done, struct err *err);
 
-/* ---- target: rows (write.c, encode.c, merge.c) ---- */
+/* ---- target: rows (write.c, target.c, encode.c, insert.c, merge.c) ---- */
 
 /* A target's column as rows are written to it. */
 struct mys_column {
@@ -295,7 +297,10 @@ enum outcome mys_read_back(struct writer *writer, struct reader **ret_reader, st
 enum outcome mys_write_commit(struct writer *writer, const char *state, struct err *err);
 void mys_write_end(struct writer *writer);
 
-/* Learns the target's columns, makes the stage of rows and the SQL of a batch. */
+/* Learns the target's columns, engine and whether its key is indexed; refuses what can't be
+ * written to. */
+enum outcome mys_target_learn(struct writer *writer, struct err *err);
+/* Learns the target, makes the stage of rows and the SQL of a batch. */
 enum outcome mys_merge_prepare(struct writer *writer, struct err *err);
 /* After a batch stands in the stage: brings it into the target, adds to the counts. */
 enum outcome mys_merge_apply(struct writer *writer, size_t count, struct write_counts *counts,
