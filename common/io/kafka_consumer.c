@@ -120,6 +120,8 @@ static enum outcome fill_consumer(rd_kafka_conf_t *settings,
         {"max.partition.fetch.bytes", fetch_bytes},
         {"fetch.max.bytes", num_max_i64(4 << 20, fetch_bytes)},
         {"fetch.error.backoff.ms", 100},
+        /* A partition that is begun, resumed or sought joins the next fetch: no long wait there. */
+        {"fetch.wait.max.ms", 100},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         TRY(kafka_settings_text(settings, texts[i].name, texts[i].value, err));
