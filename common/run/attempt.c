@@ -223,7 +223,10 @@ static void call_run(struct attempt *a)
         .thread_app = a->thread->app,
         .own = &own,
     };
+    /* What is left of the arena is for what the outcome leads to. */
+    struct arena_mark mark = arena_snapshot(&a->arena);
     a->outcome = a->kind->kind->run(&context, a->data.payload, &a->err);
+    arena_reset(&a->arena, mark);
     if (a->outcome != OUTCOME_OK && a->err.outcome != a->outcome)
         (void)FAIL(&a->err, a->outcome, "job.failed", "the kind failed without saying why");
 }

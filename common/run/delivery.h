@@ -26,6 +26,8 @@ enum delivery_fate {
 
 struct delivery {
     struct delivery *next;
+    struct delivery *older, *newer; /* of all that live; the poll thread's */
+    bool is_given_out;              /* not held back any more; the poll thread's */
     struct kafka_message message;
     size_t partition; /* slot in the poll thread's table; of its epoch alone */
     uint64_t epoch;

@@ -16,8 +16,27 @@
 #define ABORT_GRACE_US (2 * US_PER_S) /* for threads to leave their waits */
 #define REPORTS_WAIT_US (5 * US_PER_S)
 
+static void link_newest(struct poller *poller, struct delivery *delivery)
+{
+    delivery->older = poller->newest;
+    if (poller->newest == NULL)
+        poller->oldest = delivery;
+    else
+        poller->newest->newer = delivery;
+    poller->newest = delivery;
+    poller->live++;
+}
+
 static void free_delivery(struct poller *poller, struct delivery *delivery)
 {
+    if (delivery->older == NULL)
+        poller->oldest = delivery->newer;
+    else
+        delivery->older->newer = delivery->newer;
+    if (delivery->newer == NULL)
+        poller->newest = delivery->older;
+    else
+        delivery->newer->older = delivery->older;
     poller->live--;
     delivery_free(delivery);
 }
@@ -27,6 +46,7 @@ static void free_delivery(struct poller *poller, struct delivery *delivery)
 static void give_out(struct poller *poller, struct delivery *delivery)
 {
     metric_add(&poller->rt->metrics.buffered, 1);
+    delivery->is_given_out = true;
     delivery_queue_push(&poller->rt->ready, delivery);
 }
 
@@ -82,7 +102,7 @@ static void take_message(struct poller *poller, struct kafka_message *message)
         delivery_free(delivery);
         return;
     }
-    poller->live++;
+    link_newest(poller, delivery);
     metric_add(&poller->rt->metrics.records_read, 1);
     delivery->partition = (size_t)(partition - poller->table.items);
     delivery->epoch = poller->table.epoch;
@@ -277,6 +297,10 @@ static void publish(struct poller *poller)
     int64_t incomplete = 0;
     for (size_t i = 0; i < poller->table.count; i++)
         incomplete += (int64_t)poller->table.items[i].map.incomplete;
+    const struct delivery *oldest = poller->oldest;
+    while (oldest != NULL && !oldest->is_given_out)
+        oldest = oldest->newer;
+    metric_set(&metrics->oldest_read_us, oldest == NULL ? 0 : oldest->read_us);
     metric_set(&metrics->offsets_incomplete, incomplete);
     metric_set(&metrics->held, (int64_t)(poller->table.held + poller->delayed_count));
     metric_set(&metrics->unsettled, (int64_t)poller->live);

@@ -20,8 +20,9 @@ struct poller {
     struct partitions table;
     struct delivery *delayed; /* to be given out again at their time */
     size_t delayed_count;
-    size_t live;  /* deliveries that are not freed */
-    bool is_full; /* all partitions are paused */
+    size_t live;                      /* deliveries that are not freed */
+    struct delivery *oldest, *newest; /* of them */
+    bool is_full;                     /* all partitions are paused */
     int64_t full_since_us;
     int64_t commit_due_us;
     bool is_fatal; /* the consumer is dead */

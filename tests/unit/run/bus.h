@@ -43,9 +43,10 @@ const char *bus_ledger_state(const char *job_id);
 bool bus_is_settled(const char *job_id);
 /* Sets the flag that a renewal sees. */
 void bus_ask_cancel(const char *job_id);
-/* The effect of a run: counted once for each fence that is the newest one of its job. */
+/* The effect of a run, with the job's id as its idempotency key; refused for a fence that is not
+ * the newest one of its job. */
 bool bus_apply(const char *job_id, int64_t fence);
-int bus_applied(const char *job_id);
+bool bus_is_applied(const char *job_id);
 size_t bus_jobs_ended(void);
 
 /* ---- the process ---- */

@@ -18,7 +18,8 @@ struct row {
     char job_id[64];
     enum row_state state;
     enum event_state end;
-    int attempt, starts, redrive_count, applied;
+    int attempt, starts, redrive_count;
+    bool applied;
     int64_t fence, sequence, due_us;
     struct err error;
     bool cancel_asked, cancel_flagged;
@@ -110,15 +111,15 @@ bool bus_apply(const char *job_id, int64_t fence)
     pthread_mutex_lock(&lock);
     struct row *row = row_of(job_id);
     bool newest = row->fence == fence && row->state == ROW_RUNNING;
-    row->applied += newest ? 1 : 0;
+    row->applied |= newest; /* by its job's id: a second run finds it done */
     pthread_mutex_unlock(&lock);
     return newest;
 }
 
-int bus_applied(const char *job_id)
+bool bus_is_applied(const char *job_id)
 {
     pthread_mutex_lock(&lock);
-    int applied = row_of(job_id)->applied;
+    bool applied = row_of(job_id)->applied;
     pthread_mutex_unlock(&lock);
     return applied;
 }

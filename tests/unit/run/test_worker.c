@@ -172,7 +172,7 @@ static void test_all_kinds_of_ends(void)
         char id[32];
         (void)snprintf(id, sizeof id, "job-%d", i);
         CHECK_TEXT(bus_ledger_state(id), i % 3 == 1 ? "dead_lettered" : "succeeded");
-        CHECK_INT(bus_applied(id), i % 3 == 1 ? 0 : 1);
+        CHECK_INT(bus_is_applied(id), i % 3 == 1 ? 0 : 1);
     }
     CHECK_INT(bus_records("haul.jobs.bus.dlq"), 11);
     CHECK_INT(count_in("haul.events", "haul.event.succeeded.v1"), 20);
@@ -233,7 +233,7 @@ static void test_cancel_while_running(void)
     CHECK(wait_settled(1));
     CHECK_INT(stop(&process), WORKER_EXIT_OK);
     CHECK_TEXT(bus_ledger_state("job-1"), "cancelled");
-    CHECK_INT(bus_applied("job-1"), 0);
+    CHECK_INT(bus_is_applied("job-1"), 0);
     CHECK_INT(count_in("haul.events", "haul.event.cancelled.v1"), 1);
 }
 
@@ -300,7 +300,7 @@ static void test_faults(void)
         char id[64];
         (void)snprintf(id, sizeof id, "job-%d", i);
         CHECK_TEXT(bus_ledger_state(id), i % 5 == 1 ? "dead_lettered" : "succeeded");
-        CHECK_INT(bus_applied(id), i % 5 == 1 ? 0 : 1);
+        CHECK_INT(bus_is_applied(id), i % 5 == 1 ? 0 : 1);
         (void)snprintf(id, sizeof id, "\"id\":\"job-%d:%s\"", i,
                        i % 5 == 1 ? "dead_lettered" : "succeeded");
         CHECK(count_in("haul.events", id) >= 1);
