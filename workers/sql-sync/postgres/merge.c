@@ -29,6 +29,22 @@ static void add_name(const struct writer *writer, size_t column, const char *ali
     pgc_sql_ident(sql, request_of(writer)->columns[column].name);
 }
 
+/* A JSON array as one of the target's. Arrays in arrays are taken where they hold no texts: those
+ * have brackets and escapes of their own. */
+static void add_array(const struct writer *writer, size_t column, struct str *sql)
+{
+    STR_AUTO struct str name = SQL_NEW;
+    const char *native = writer->natives[column];
+    add_name(writer, column, ALIAS_STAGE, &name);
+    const char *value = str_text(&name);
+    str_addf(sql, "CASE WHEN %s ~ '^\\s*\\[\\s*\\[[^\"]*$' THEN translate(%s, '[]', '{}')::%s",
+             value, value, native);
+    str_addf(sql,
+             " WHEN %s IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(%s::json))::%s END",
+             value, value, native);
+    sql->failed |= name.failed;
+}
+
 /* The stage's value as the target's type. */
 static void add_value(const struct writer *writer, size_t column, struct str *sql)
 {
@@ -39,11 +55,7 @@ static void add_value(const struct writer *writer, size_t column, struct str *sq
     }
     if (writer->columns[column].is_array &&
         request_of(writer)->columns[column].spec.type == VALUE_JSON) {
-        str_add_text(sql, "CASE WHEN ");
-        add_name(writer, column, ALIAS_STAGE, sql);
-        str_add_text(sql, " IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(");
-        add_name(writer, column, ALIAS_STAGE, sql);
-        str_addf(sql, "::json))::%s END", native);
+        add_array(writer, column, sql);
         return;
     }
     add_name(writer, column, ALIAS_STAGE, sql);

@@ -25,8 +25,8 @@ static const char ask_horizon[] =
     " (SELECT extract(epoch FROM (now() AT TIME ZONE s.reset_val) - (now() AT TIME ZONE 'UTC'))"
     "  * 1000000 FROM pg_catalog.pg_settings s WHERE s.name = 'TimeZone')::bigint"
     " FROM pg_catalog.pg_stat_activity WHERE datname = current_database()"
-    " AND pid <> pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'walsender',"
-    " 'parallel worker', 'startup')";
+    " AND pid <> pg_backend_pid() AND usesysid IS NOT NULL"
+    " AND coalesce(backend_type, '') NOT IN ('walsender', 'parallel worker')";
 
 static const char *why_unknown(const PGresult *result)
 {

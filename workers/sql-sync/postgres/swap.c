@@ -26,9 +26,10 @@ static const char ask_target[] =
     " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits WHERE c.oid IN (inhrelid, inhparent))"
     " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = c.oid"
     "  AND attidentity <> '' AND NOT attisdropped)"
-    " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE refobjid = c.oid"
-    "  AND refclassid = 'pg_catalog.pg_class'::regclass AND deptype = 'a'"
-    "  AND classid = 'pg_catalog.pg_class'::regclass AND refobjsubid > 0),"
+    " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class q"
+    "  ON q.oid = d.objid AND q.relkind = 'S' WHERE d.refobjid = c.oid AND d.deptype = 'a'"
+    "  AND d.classid = 'pg_catalog.pg_class'::regclass"
+    "  AND d.refclassid = 'pg_catalog.pg_class'::regclass),"
     " EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE confrelid = c.oid AND contype = 'f')"
     " FROM pg_catalog.pg_class c WHERE c.oid = ";
 
@@ -149,19 +150,20 @@ static enum outcome adapt_columns(const struct swap *swap, struct err *err)
     STR_AUTO struct str sql = SQL_NEW, target = SQL_NEW;
     RESULT_AUTO PGresult *made = NULL;
     pgc_sql_table(&target, swap->session, &swap->request->target);
-    str_add_text(&sql, "SELECT format(CASE WHEN t.attnum IS NULL THEN"
+    str_add_text(&sql, "SELECT format(concat_ws('; ', CASE WHEN t.attnum IS NULL THEN"
                        " 'ALTER TABLE %1$s ADD COLUMN %2$I %3$s' WHEN d.differs THEN"
-                       " 'ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s USING %2$I::%3$s' ELSE"
-                       " 'ALTER TABLE %1$s ALTER COLUMN %2$I DROP NOT NULL' END, ");
+                       " 'ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s USING %2$I::%3$s' END,"
+                       " CASE WHEN d.loosened THEN"
+                       " 'ALTER TABLE %1$s ALTER COLUMN %2$I DROP NOT NULL' END), ");
     pgc_sql_literal(&sql, str_text(&target));
     str_add_text(&sql, ", s.attname, format_type(s.atttypid, s.atttypmod))"
                        " FROM pg_catalog.pg_attribute s LEFT JOIN pg_catalog.pg_attribute t"
                        " ON t.attname = s.attname AND NOT t.attisdropped AND t.attrelid = ");
     pgc_sql_regclass(&sql, swap->session, &swap->request->target);
     str_add_text(&sql, ", LATERAL (SELECT (s.atttypid, s.atttypmod) IS DISTINCT FROM"
-                       " (t.atttypid, t.atttypmod) AS differs) d WHERE s.attnum > 0"
-                       " AND NOT s.attisdropped AND (d.differs OR t.attnotnull AND NOT"
-                       " s.attnotnull) AND s.attrelid = ");
+                       " (t.atttypid, t.atttypmod) AS differs, t.attnotnull AND NOT s.attnotnull"
+                       " AS loosened) d WHERE s.attnum > 0 AND NOT s.attisdropped"
+                       " AND (d.differs OR d.loosened) AND s.attrelid = ");
     pgc_sql_regclass(&sql, swap->session, &swap->request->stage);
     str_add_text(&sql, " ORDER BY s.attnum");
     TRY(pgc_query_run_str(swap->session, &sql, &made, err));
