@@ -8,7 +8,7 @@
  *   float64(b)   bits <=
  *   decimal(p,s) digits before and behind the point <=; unbounded only into unbounded
  *   text, bytes  length <=
- *   time, timestamp, timestamptz   fraction digits <=
+ *   time, timestamp, timestamptz   fraction digits <=, 6 when not known: there are never more
  *   json         always (verbatim or parsed: the canonical form is the same)
  *   date, uuid   always
  *
@@ -38,6 +38,11 @@ static int exact_bits(const struct value_spec *real)
 static bool length_fits(int64_t from, int64_t to)
 {
     return to == 0 || (from != 0 && from <= to);
+}
+
+static int fraction_of(const struct value_spec *spec)
+{
+    return spec->scale == 0 ? 6 : spec->scale;
 }
 
 static bool decimal_fits(const struct value_spec *from, const struct value_spec *to)
@@ -81,7 +86,7 @@ bool drift_fits(const struct value_spec *from, const struct value_spec *to)
     case VALUE_TIME:
     case VALUE_TIMESTAMP:
     case VALUE_TIMESTAMPTZ:
-        return length_fits(from->scale, to->scale);
+        return fraction_of(from) <= fraction_of(to);
     case VALUE_BOOL:
     case VALUE_DATE:
     case VALUE_JSON:

@@ -102,6 +102,7 @@ static const struct line {
     size_t (*format)(uint64_t point, char *to);
 } lines[VALUE_TYPE_COUNT] = {
     [VALUE_INT64] = {parse_int, format_int},
+    [VALUE_DECIMAL] = {parse_int, format_int}, /* split at whole numbers, as of MySQL's unsigned */
     [VALUE_DATE] = {parse_date, format_date},
     [VALUE_TIMESTAMP] = {parse_timestamp, format_timestamp},
     [VALUE_TIMESTAMPTZ] = {parse_timestamptz, format_timestamptz},

@@ -24,7 +24,8 @@ struct split_list {
     const struct split_range *ranges;
 };
 
-/* Types that are split: int64, date, timestamp, timestamptz, uuid. Others give one open range. */
+/* Types that are split: int64, decimal (when least and greatest are whole and fit an int64), date,
+ * timestamp, timestamptz, uuid. Others give one open range. */
 bool split_can(enum value_type type);
 
 /* About `chunk_rows` rows a range, at most SPLIT_RANGES_MAX; min or max NULL (an empty table) or

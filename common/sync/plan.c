@@ -108,8 +108,8 @@ static void choose_split(struct sync_plan *plan)
         return;
     const struct column_spec *from = &plan->mapping.inputs[input];
     enum value_type type = from->spec.type;
-    bool ordered = type == VALUE_INT64 || type == VALUE_DATE || type == VALUE_TIMESTAMP ||
-                   type == VALUE_TIMESTAMPTZ;
+    bool ordered = type == VALUE_INT64 || type == VALUE_DECIMAL || type == VALUE_DATE ||
+                   type == VALUE_TIMESTAMP || type == VALUE_TIMESTAMPTZ;
     if (ordered && plan->columns[plan->key[0]].spec.type == type)
         plan->split_input = input;
 }

@@ -56,6 +56,8 @@ static void fits_and_widens(void)
         {"timestamp(3)", "timestamp(6)", true, "timestamp(6)"},
         {"timestamp(6)", "timestamp(3)", false, "timestamp(6)"},
         {"timestamp", "timestamp(3)", false, "timestamp"},
+        {"timestamp", "timestamp(6)", true, "timestamp(6)"},
+        {"timestamp(6)", "timestamp", true, "timestamp"},
         {"timestamp", "timestamptz", false, NULL},
         {"date", "timestamp", false, NULL},
         {"json", "json(binary)", true, "json(binary)"},

@@ -49,7 +49,10 @@ static void known_ranges(void)
         {"uuid", "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-ffff-ffffffffffff", 9,
          1, ""},
         {"text", "a", "z", 1000, 1, ""},
-        {"decimal", "1", "9", 1000, 1, ""},
+        {"decimal(20,0)", "0", "99", 100, 25, "25 50 75"},
+        {"decimal(20,0)", "0", "18446744073709551615", 100, 25, ""},
+        {"decimal(9,2)", "1.50", "9", 1000, 1, ""},
+        {"decimal", "NaN", "9", 1000, 1, ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct arena ARENA_AUTO arena;
