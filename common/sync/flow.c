@@ -204,8 +204,10 @@ static enum outcome commit(struct lane *lane, const struct parcel *parcel, struc
                       ? FAIL_NO_MEMORY(err)
                       : sync_target(sync)->write_commit(lane->writer, str_text(&state), err);
     }
-    if (outcome == OUTCOME_OK)
+    if (outcome == OUTCOME_OK) {
+        sync->rows_moving -= lane->open.rows_written;
         account(lane, sync->receipt);
+    }
     pthread_mutex_unlock(&sync->lock);
     return outcome;
 }
@@ -221,12 +223,15 @@ static const char *bottleneck_of(const struct lane *lane)
 static enum outcome write_parcel(struct lane *lane, struct parcel *parcel, struct err *err)
 {
     struct flow *flow = lane->flow;
-    int64_t from_us = clock_monotonic_us();
+    int64_t from_us = clock_monotonic_us(), before = lane->open.rows_written;
     TRY(keep_bad(lane, parcel->bad, parcel->bad_count, parcel->chunk, err));
     TRY(write_rows(lane, parcel, 0, parcel->batch->row_count, err));
     lane->open.rows_read += parcel->rows_read;
     lane->open.source_hash = hash128_add(lane->open.source_hash, parcel->hash);
     lane->bytes_written += parcel->bytes_read;
+    pthread_mutex_lock(&flow->sync->lock);
+    flow->sync->rows_moving += lane->open.rows_written - before;
+    pthread_mutex_unlock(&flow->sync->lock);
     if (flow->parcel_written != NULL)
         TRY(flow->parcel_written(flow, parcel, err));
     if (parcel->chunk_end)

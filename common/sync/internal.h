@@ -55,7 +55,8 @@ struct sync {
     uint64_t seed;        /* of the sample that is verified */
     pthread_mutex_t lock; /* receipt, state, bad_rows, arena, quarantine, while lanes run */
     int64_t bad_rows;
-    int64_t rows_total; /* estimate; -1 = not known */
+    int64_t rows_total;  /* estimate; -1 = not known */
+    int64_t rows_moving; /* written, but in no chunk that is durable */
 };
 
 /* ---- plan.c ---- */

@@ -25,7 +25,7 @@ void sync_progress(struct sync *sync, const char *phase, const char *bottleneck)
     if (sync->env->progress == NULL)
         return;
     pthread_mutex_lock(&sync->lock);
-    progress.rows_done = sync->receipt->rows_written;
+    progress.rows_done = sync->receipt->rows_written + sync->rows_moving;
     progress.rows_total = sync->rows_total;
     progress.bytes_done = sync->receipt->bytes_written;
     pthread_mutex_unlock(&sync->lock);
