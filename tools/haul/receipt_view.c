@@ -49,9 +49,12 @@ static void add_proof(const struct jval *receipt, const char *indent, struct str
         return;
     const char *source = jval_text(proof, "source_hash", ""),
                *target = jval_text(proof, "target_hash", "");
-    int64_t verified = jval_int(proof, "rows", 0);
-    str_addf(&line, "%s: %s rows in %s chunks read back", jval_text(proof, "level", "?"),
-             human_count(verified, rows), human_count(jval_int(proof, "chunks", 0), chunks));
+    int64_t verified = jval_int(proof, "rows", 0), parts = jval_int(proof, "chunks", 0);
+    str_addf(&line, "%s: %s %s", jval_text(proof, "level", "?"), human_count(verified, rows),
+             verified == 1 ? "row" : "rows");
+    if (parts > 0) /* a merge has none */
+        str_addf(&line, " in %s %s", human_count(parts, chunks), parts == 1 ? "chunk" : "chunks");
+    str_add_text(&line, " read back");
     if (verified > 0)
         str_addf(&line, ", hashes %s", strcmp(source, target) == 0 ? "agree" : "DIFFER");
     add_line(out, indent, "verified", str_text(&line));
@@ -77,6 +80,7 @@ static void add_stages(const struct jval *receipt, const char *indent, struct st
     const struct jval *stages = jval_get(receipt, "stages_ms");
     STR_AUTO struct str line = str_with_max(1024);
     char text[HUMAN_SIZE];
+    const char *before = " (";
     int64_t duration = jval_int(receipt, "duration_ms", -1);
     if (duration < 0)
         return;
@@ -84,11 +88,13 @@ static void add_stages(const struct jval *receipt, const char *indent, struct st
     for (size_t i = 0; stages != NULL && stages->type == JVAL_OBJECT && i < stages->object.count;
          i++) {
         int64_t ms = jval_int(stages, stages->object.members[i].name, 0);
-        if (ms > 0)
-            str_addf(&line, "%s%s %s", i == 0 ? " (" : ", ", stages->object.members[i].name,
-                     human_duration(ms * US_PER_MS, text));
+        if (ms <= 0)
+            continue;
+        str_addf(&line, "%s%s %s", before, stages->object.members[i].name,
+                 human_duration(ms * US_PER_MS, text));
+        before = ", ";
     }
-    if (strchr(str_text(&line), '(') != NULL)
+    if (before[0] == ',')
         str_add_char(&line, ')');
     add_line(out, indent, "time", str_text(&line));
 }

@@ -43,6 +43,7 @@ static void add_numbers(struct str *line, const struct jval *data, size_t column
     char part[2 * HUMAN_SIZE + 32], text[HUMAN_SIZE], more[HUMAN_SIZE];
     int64_t done = jval_int(data, "rows_done", -1), total = jval_int(data, "rows_total", -1);
     int64_t rate = jval_int(data, "rows_per_second", -1), eta = jval_int(data, "eta_ms", -1);
+    total = total > 0 && done > total ? done : total; /* it was the source's estimate */
     if (done >= 0 && total > 0)
         (void)snprintf(part, sizeof part, "%3d%% %s of %s rows",
                        (int)(done >= total ? 100 : done * 100 / total), human_count(done, text),
@@ -92,9 +93,12 @@ static void show_progress(struct watch_view *view, const struct jval *data)
     int64_t now_us = clock_monotonic_us();
     add_progress(&line, data, view->is_live ? terminal_columns() : 0);
     if (!view->is_live) {
-        if (view->last_line_us != 0 && now_us - view->last_line_us < PLAIN_EVERY_US)
+        const char *phase = jval_text(data, "phase", "");
+        if (view->last_line_us != 0 && strcmp(view->phase, phase) == 0 &&
+            now_us - view->last_line_us < PLAIN_EVERY_US)
             return;
         view->last_line_us = now_us;
+        text_copy(view->phase, sizeof view->phase, phase);
         out_addf(view->out, "%s\n", str_text(&line));
         return;
     }

@@ -13,6 +13,7 @@ struct watch_view {
     bool is_live;         /* a bar that is drawn over */
     bool has_bar;         /* one stands on the terminal now */
     int64_t last_line_us; /* of a progress line, monotonic */
+    char phase[32];       /* of that line */
 };
 
 /* Shows one event: `data` is its data object. */
