@@ -27,7 +27,7 @@ def test_shellcheck(script):
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", ["install", "servers", "test", "bench"])
+@pytest.mark.parametrize("name", ["install", "servers", "test", "bench", "demo"])
 def test_help_names_the_script_and_its_uses(name):
     done = subprocess.run([ROOT / "tools" / name, "--help"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0
@@ -36,7 +36,8 @@ def test_help_names_the_script_and_its_uses(name):
 
 def test_install_lists_every_group():
     text = subprocess.run([ROOT / "tools" / "install", "--list"], capture_output=True, text=True).stdout
-    assert {line.split()[0] for line in text.splitlines()} == {"build", "servers", "test", "bench"}
+    assert {line.split()[0] for line in text.splitlines()} == {"build", "servers", "kafka", "test", "docs-tests",
+                                                            "bench"}
     assert "librdkafka-dev" in text and "pgloader" in text
 
 
