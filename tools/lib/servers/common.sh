@@ -61,7 +61,13 @@ give_to() { # USER PATH...
 # --- processes -----------------------------------------------------------------------------------
 
 # process_field PID N: field N after the command's name in /proc/PID/stat (1 state, 2 parent, 20 start).
-process_field() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f"$2"; }
+# Nothing when it is gone. No program is run: children_of asks for every process of the machine.
+process_field() {
+    local stat fields
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    read -ra fields <<<"${stat##*) }"
+    echo "${fields[$2 - 1]:-}"
+}
 
 is_alive() { # PID START
     local state
