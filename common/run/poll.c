@@ -9,37 +9,11 @@
 
 #define POLL_MS 50
 #define HELD_POLL_MS 5
-#define COMMIT_TIMEOUT_MS 5000
 #define FULL_GRACE_US (300 * US_PER_MS) /* pausing drops what was prefetched: not for a moment */
 #define UNSETTLED_MAX 8192
 #define STOP_GRACE_US (3 * US_PER_S)  /* for jobs to see that they should stop */
 #define ABORT_GRACE_US (2 * US_PER_S) /* for threads to leave their waits */
 #define REPORTS_WAIT_US (5 * US_PER_S)
-
-static void link_newest(struct poller *poller, struct delivery *delivery)
-{
-    delivery->older = poller->newest;
-    if (poller->newest == NULL)
-        poller->oldest = delivery;
-    else
-        poller->newest->newer = delivery;
-    poller->newest = delivery;
-    poller->live++;
-}
-
-static void free_delivery(struct poller *poller, struct delivery *delivery)
-{
-    if (delivery->older == NULL)
-        poller->oldest = delivery->newer;
-    else
-        delivery->older->newer = delivery->newer;
-    if (delivery->newer == NULL)
-        poller->newest = delivery->older;
-    else
-        delivery->newer->older = delivery->older;
-    poller->live--;
-    delivery_free(delivery);
-}
 
 /* ---- records in ---- */
 
@@ -70,7 +44,7 @@ static bool admit(struct poller *poller, struct partition *partition, struct del
     case OFFSET_FULL:
         return false;
     case OFFSET_KNOWN:
-        free_delivery(poller, delivery);
+        poller_free(poller, delivery);
         return true;
     case OFFSET_TAKEN:
         break;
@@ -102,7 +76,7 @@ static void take_message(struct poller *poller, struct kafka_message *message)
         delivery_free(delivery);
         return;
     }
-    link_newest(poller, delivery);
+    poller_link(poller, delivery);
     metric_add(&poller->rt->metrics.records_read, 1);
     delivery->partition = (size_t)(partition - poller->table.items);
     delivery->epoch = poller->table.epoch;
@@ -153,100 +127,7 @@ static void try_delayed(struct poller *poller)
     }
 }
 
-/* ---- records out ---- */
-
-static void take_back(struct poller *poller, struct delivery *delivery)
-{
-    bool is_ours = delivery->epoch == poller->table.epoch;
-    if (is_ours && delivery->fate == FATE_AGAIN && !atomic_load(&poller->rt->stopping)) {
-        delivery->next = poller->delayed;
-        poller->delayed = delivery;
-        poller->delayed_count++;
-        return;
-    }
-    if (is_ours && delivery->fate == FATE_DONE)
-        (void)offset_map_complete(&poller->table.items[delivery->partition].map,
-                                  delivery->message.offset);
-    free_delivery(poller, delivery);
-}
-
-void poller_take_done(struct poller *poller, int64_t timeout_us)
-{
-    struct delivery *delivery = delivery_queue_take_all(&poller->rt->done, timeout_us);
-    while (delivery != NULL) {
-        struct delivery *next = delivery->next;
-        take_back(poller, delivery);
-        delivery = next;
-    }
-}
-
-void poller_commit(struct poller *poller)
-{
-    struct runtime *rt = poller->rt;
-    struct kafka_partition list[64];
-    struct err err = {0};
-    size_t count;
-    poller->commit_due_us = clock_monotonic_us() + rt->conf->commit_interval_ms * US_PER_MS;
-    while ((count = partitions_news(&poller->table, list, 64)) > 0) {
-        if (kafka_consumer_commit(poller->consumer, list, count, COMMIT_TIMEOUT_MS, &err) !=
-            OUTCOME_OK) {
-            metric_add(&rt->metrics.commit_failures, 1);
-            LOG_AT(LOG_WARN, "kafka.not_committed", LOG_ERR_FIELDS(&err));
-            return;
-        }
-        metric_add(&rt->metrics.commits, 1);
-        partitions_committed(&poller->table, list, count);
-    }
-}
-
-void poller_drop_waiting(struct poller *poller)
-{
-    struct delivery *queued = delivery_queue_take_all(&poller->rt->ready, 0);
-    while (queued != NULL) {
-        struct delivery *next = queued->next;
-        metric_add(&poller->rt->metrics.buffered, -1);
-        free_delivery(poller, queued);
-        queued = next;
-    }
-    while (poller->delayed != NULL) {
-        struct delivery *delivery = poller->delayed;
-        poller->delayed = delivery->next;
-        poller->delayed_count--;
-        free_delivery(poller, delivery);
-    }
-    for (size_t i = 0; i < poller->table.count; i++) {
-        while (poller->table.items[i].held_head != NULL)
-            free_delivery(poller, partitions_unhold(&poller->table, &poller->table.items[i]));
-    }
-}
-
 /* ---- back-pressure ---- */
-
-void poller_pause(struct poller *poller, struct partition *partition, bool pause)
-{
-    struct kafka_partition one = {.topic = partition->topic, .partition = partition->number};
-    struct err err = {0};
-    if (partition->is_paused == pause)
-        return;
-    enum outcome outcome = pause ? kafka_consumer_pause(poller->consumer, &one, 1, &err)
-                                 : kafka_consumer_resume(poller->consumer, &one, 1, &err);
-    if (outcome != OUTCOME_OK) {
-        LOG_AT(LOG_WARN, "kafka.not_paused", LOG_TEXT("topic", one.topic), LOG_ERR_FIELDS(&err));
-        return; /* what it still gives is held; it is tried again */
-    }
-    partition->is_paused = pause;
-    metric_add(&poller->rt->metrics.paused, pause ? 1 : -1);
-}
-
-void poller_pause_all(struct poller *poller, bool pause)
-{
-    for (size_t i = 0; i < poller->table.count; i++) {
-        struct partition *partition = &poller->table.items[i];
-        if (pause || partition->held_head == NULL)
-            poller_pause(poller, partition, pause);
-    }
-    poller->is_full = pause;
-}
 
 static int64_t load_of(const struct poller *poller)
 {

@@ -2,7 +2,8 @@
  * poll: the loop of the process's main thread, which alone owns the consumer.
  *
  * Is:      reading, holding back what is not due, back-pressure, completion of offsets, commits,
- *          rebalances, the drain. poll.c is the loop; poll_rebalance.c the group's callbacks.
+ *          rebalances, the drain. poll.c is the loop; poll_out.c what comes back;
+ *          poll_rebalance.c the group's callbacks.
  * Owns:    every delivery while it is in no queue and with no job thread.
  * Threads: one.
  *
@@ -37,11 +38,15 @@ bool poller_run(struct poller *poller);
 /* Everything is settled: commits and leaves the group. The outbox is closed before. */
 void poller_close(struct poller *poller);
 
-/* ---- between poll.c and poll_rebalance.c ---- */
+/* ---- between its files ---- */
 
 void poller_assigned(void *ctx, struct kafka_partition *partitions, size_t count);
 void poller_revoked(void *ctx, const struct kafka_partition *partitions, size_t count);
 void poller_lost(void *ctx, const struct kafka_partition *partitions, size_t count);
+
+/* A delivery begins and ends its life here. */
+void poller_link(struct poller *poller, struct delivery *delivery);
+void poller_free(struct poller *poller, struct delivery *delivery);
 
 /* Takes what came back: completes offsets; waits at most `timeout_us` for the first. */
 void poller_take_done(struct poller *poller, int64_t timeout_us);

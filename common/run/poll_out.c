@@ -1,0 +1,124 @@
+/* poll_out: deliveries come back: completion, commits, what is dropped, what is paused; see poll.h.
+ */
+#include "run/poll.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define COMMIT_TIMEOUT_MS 5000
+
+void poller_link(struct poller *poller, struct delivery *delivery)
+{
+    delivery->older = poller->newest;
+    if (poller->newest == NULL)
+        poller->oldest = delivery;
+    else
+        poller->newest->newer = delivery;
+    poller->newest = delivery;
+    poller->live++;
+}
+
+void poller_free(struct poller *poller, struct delivery *delivery)
+{
+    if (delivery->older == NULL)
+        poller->oldest = delivery->newer;
+    else
+        delivery->older->newer = delivery->newer;
+    if (delivery->newer == NULL)
+        poller->newest = delivery->older;
+    else
+        delivery->newer->older = delivery->older;
+    poller->live--;
+    delivery_free(delivery);
+}
+
+static void take_back(struct poller *poller, struct delivery *delivery)
+{
+    bool is_ours = delivery->epoch == poller->table.epoch;
+    if (is_ours && delivery->fate == FATE_AGAIN && !atomic_load(&poller->rt->stopping)) {
+        delivery->next = poller->delayed;
+        poller->delayed = delivery;
+        poller->delayed_count++;
+        return;
+    }
+    if (is_ours && delivery->fate == FATE_DONE)
+        (void)offset_map_complete(&poller->table.items[delivery->partition].map,
+                                  delivery->message.offset);
+    poller_free(poller, delivery);
+}
+
+void poller_take_done(struct poller *poller, int64_t timeout_us)
+{
+    struct delivery *delivery = delivery_queue_take_all(&poller->rt->done, timeout_us);
+    while (delivery != NULL) {
+        struct delivery *next = delivery->next;
+        take_back(poller, delivery);
+        delivery = next;
+    }
+}
+
+void poller_commit(struct poller *poller)
+{
+    struct runtime *rt = poller->rt;
+    struct kafka_partition list[64];
+    struct err err = {0};
+    size_t count;
+    poller->commit_due_us = clock_monotonic_us() + rt->conf->commit_interval_ms * US_PER_MS;
+    while ((count = partitions_news(&poller->table, list, 64)) > 0) {
+        if (kafka_consumer_commit(poller->consumer, list, count, COMMIT_TIMEOUT_MS, &err) !=
+            OUTCOME_OK) {
+            metric_add(&rt->metrics.commit_failures, 1);
+            LOG_AT(LOG_WARN, "kafka.not_committed", LOG_ERR_FIELDS(&err));
+            return;
+        }
+        metric_add(&rt->metrics.commits, 1);
+        partitions_committed(&poller->table, list, count);
+    }
+}
+
+void poller_drop_waiting(struct poller *poller)
+{
+    struct delivery *queued = delivery_queue_take_all(&poller->rt->ready, 0);
+    while (queued != NULL) {
+        struct delivery *next = queued->next;
+        metric_add(&poller->rt->metrics.buffered, -1);
+        poller_free(poller, queued);
+        queued = next;
+    }
+    while (poller->delayed != NULL) {
+        struct delivery *delivery = poller->delayed;
+        poller->delayed = delivery->next;
+        poller->delayed_count--;
+        poller_free(poller, delivery);
+    }
+    for (size_t i = 0; i < poller->table.count; i++) {
+        while (poller->table.items[i].held_head != NULL)
+            poller_free(poller, partitions_unhold(&poller->table, &poller->table.items[i]));
+    }
+}
+
+void poller_pause(struct poller *poller, struct partition *partition, bool pause)
+{
+    struct kafka_partition one = {.topic = partition->topic, .partition = partition->number};
+    struct err err = {0};
+    if (partition->is_paused == pause)
+        return;
+    enum outcome outcome = pause ? kafka_consumer_pause(poller->consumer, &one, 1, &err)
+                                 : kafka_consumer_resume(poller->consumer, &one, 1, &err);
+    if (outcome != OUTCOME_OK) {
+        LOG_AT(LOG_WARN, "kafka.not_paused", LOG_TEXT("topic", one.topic), LOG_ERR_FIELDS(&err));
+        return; /* what it still gives is held; it is tried again */
+    }
+    partition->is_paused = pause;
+    metric_add(&poller->rt->metrics.paused, pause ? 1 : -1);
+}
+
+void poller_pause_all(struct poller *poller, bool pause)
+{
+    for (size_t i = 0; i < poller->table.count; i++) {
+        struct partition *partition = &poller->table.items[i];
+        if (pause || partition->held_head == NULL)
+            poller_pause(poller, partition, pause);
+    }
+    poller->is_full = pause;
+}
