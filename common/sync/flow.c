@@ -262,11 +262,11 @@ static void *writer_main(void *arg)
 {
     struct lane *lane = arg;
     lane->writer_outcome = write_all(lane, &lane->writer_err);
-    if (lane->writer_outcome != OUTCOME_OK) {
+    if (lane->writer_outcome != OUTCOME_OK)
         lane->flow->stopping = true;
-        flow_queue_close(&lane->queue);
+    flow_queue_close(&lane->queue); /* a reader must never wait for a writer that has gone */
+    if (lane->flow->stopping)
         sync_source(lane->flow->sync)->interrupt(lane->source);
-    }
     sync_target(lane->flow->sync)->write_end(lane->writer);
     lane->writer = NULL;
     return NULL;

@@ -1,0 +1,50 @@
+/*
+ * memory_connector: a transactional store in memory behind the connector contract, which fails at
+ * the n-th call, before or after its effect: what a crash or a lost answer looks like from above.
+ *
+ * Is not: a model of SQL: tables of int64 and text columns, filters on int64 columns, one key.
+ */
+#ifndef HAUL_TESTS_MEMORY_CONNECTOR_H
+#define HAUL_TESTS_MEMORY_CONNECTOR_H
+
+#include "sync/connector.h"
+
+#define MEMORY_TABLES 8
+#define MEMORY_ROWS 2048
+
+struct memory_row {
+    int64_t id, version;
+    char text[16];
+};
+
+/* Columns id, version, text; key id. */
+struct memory_table {
+    char name[64]; /* "" = a free place */
+    size_t row_count;
+    struct memory_row rows[MEMORY_ROWS];
+};
+
+struct memory_store {
+    struct memory_table tables[MEMORY_TABLES];
+    bool has_checkpoint;
+    int64_t fence;
+    char state[65536];
+};
+
+struct memory_config {
+    struct memory_store *store;
+};
+
+/* The n-th call from now on fails (1 = the next; 0 = none); with `after`, its effect stands. */
+void memory_fail_at(unsigned n, bool after);
+/* Whether that call has come. */
+bool memory_has_failed(void);
+/* A row whose text is this is refused by any target. */
+void memory_refuse(const char *text);
+
+struct memory_table *memory_find(struct memory_store *store, const char *name);
+struct memory_table *memory_make(struct memory_store *store, const char *name);
+
+extern const struct connector memory_connector;
+
+#endif
