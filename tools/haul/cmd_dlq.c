@@ -56,7 +56,7 @@ static enum outcome run_list(struct cli *cli, struct err *err)
         {"class", "CLASS", SHEET_TEXT},
         {"code", "CODE", SHEET_TEXT},
         {"redrive_count", "REDRIVEN", SHEET_INT},
-        {"attempt", "ATTEMPT", SHEET_MORE},
+        {"attempt", "ATTEMPT", SHEET_MORE_INT},
         {"first_topic", "FIRST TOPIC", SHEET_MORE},
         {"message", "MESSAGE", SHEET_TEXT},
     };

@@ -100,6 +100,7 @@ static enum outcome decide(struct replay *replay, const struct dead_letter *lett
 {
     struct ledger_row row = {0};
     ARENA_AUTO struct arena arena;
+    arena_init(&arena, LEDGER_ARENA_BYTES);
     if (!dlq_filter_holds(replay->cli, &replay->options->filter, letter)) {
         *ret_fate = FATE_LEFT;
         return OUTCOME_OK;
@@ -108,7 +109,6 @@ static enum outcome decide(struct replay *replay, const struct dead_letter *lett
         *ret_fate = FATE_NO_JOB;
         return OUTCOME_OK;
     }
-    arena_init(&arena, LEDGER_ARENA_BYTES);
     struct err missing = {0};
     enum outcome outcome = ledger_get(replay->hub->db, letter->job_id, &arena, &row, &missing);
     if (outcome != OUTCOME_OK && strcmp(missing.code, "ledger.missing") != 0) {

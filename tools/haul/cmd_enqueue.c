@@ -119,7 +119,7 @@ static enum outcome check_event(struct cli *cli, const struct parcel *parcel, st
         return USAGE(err, "the job is larger than %zu bytes", JOB_MAX_BYTES);
     TRY(jread_object(str_slice(&parcel->json), &cli->arena, &event, err));
     TRY(job_decode(event, &cli->arena, &job, err));
-    return draft_decode(parcel->draft.kind, job.data, &cli->arena, &data, err);
+    return draft_decode(parcel->draft.kind, &job, &cli->arena, &data, err);
 }
 
 static enum outcome name_subject(struct cli *cli, struct parcel *parcel, struct err *err)

@@ -200,7 +200,8 @@ static enum outcome load_spec(struct cli *cli, const struct sync_ref *ref,
                     row.kind);
     TRY(kind_find(row.kind, &kind, err));
     TRY(jread_object(slice_of(row.definition), &cli->arena, &data, err));
-    TRY(draft_decode(kind, data, &cli->arena, &decoded, err));
+    const struct job job = {.data = data};
+    TRY(draft_decode(kind, &job, &cli->arena, &decoded, err));
     *ret_spec = decoded.payload;
     return OUTCOME_OK;
 }

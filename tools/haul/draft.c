@@ -62,15 +62,14 @@ static enum outcome build_data(struct cli *cli, struct draft *draft, struct err 
     return OUTCOME_OK;
 }
 
-enum outcome draft_decode(const struct kind *kind, const struct jval *data, struct arena *arena,
+enum outcome draft_decode(const struct kind *kind, const struct job *job, struct arena *arena,
                           struct job_data *ret_decoded, struct err *err)
 {
     struct field_join *join = ARENA_NEW(arena, struct field_join);
-    const struct job job = {.id = "draft", .kind = kind->name, .data = data};
     struct job_data decoded = {0};
     TRY_ALLOC(join, err);
     TRY(job_data_table(kind->payload, arena, join, err));
-    TRY(job_decode_data(&job, join, arena, &decoded, err));
+    TRY(job_decode_data(job, join, arena, &decoded, err));
     if (kind->check != NULL)
         TRY(kind->check(decoded.payload, err));
     *ret_decoded = decoded;
@@ -85,7 +84,8 @@ enum outcome draft_build(struct cli *cli, const char *file, struct draft *ret_dr
     if (file != NULL)
         TRY(read_file(cli, file, &draft, err));
     TRY(build_data(cli, &draft, err));
-    TRY(draft_decode(draft.kind, draft.data, &cli->arena, &draft.decoded, err));
+    const struct job job = {.data = draft.data};
+    TRY(draft_decode(draft.kind, &job, &cli->arena, &draft.decoded, err));
     *ret_draft = draft;
     return OUTCOME_OK;
 }

@@ -24,8 +24,9 @@ struct draft {
 MUST_USE enum outcome draft_build(struct cli *cli, const char *file, struct draft *ret_draft,
                                   struct err *err);
 
-/* Decodes a job's data with its kind's table, and checks the rules between its fields. */
-MUST_USE enum outcome draft_decode(const struct kind *kind, const struct jval *data,
+/* Decodes a job's data with its kind's table, and checks the rules between its fields; of the job
+ * only time and data count. */
+MUST_USE enum outcome draft_decode(const struct kind *kind, const struct job *job,
                                    struct arena *arena, struct job_data *ret_decoded,
                                    struct err *err);
 

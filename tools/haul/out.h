@@ -38,11 +38,12 @@ void out_json_end(struct out *out);
 
 enum sheet_kind {
     SHEET_TEXT,
-    SHEET_INT,  /* right-aligned; a number in JSON */
-    SHEET_BOOL, /* "yes", "" for people; the cell is "true" or "false" */
-    SHEET_TIME, /* RFC 3339 in JSON, "2026-11-21 07:18:26" for people */
-    SHEET_JSON, /* JSON text; only in JSON */
-    SHEET_MORE, /* text; only in JSON */
+    SHEET_INT,      /* right-aligned; a number in JSON */
+    SHEET_BOOL,     /* "yes", "" for people; the cell is "true" or "false" */
+    SHEET_TIME,     /* RFC 3339 in JSON, "2026-11-21 07:18:26" for people */
+    SHEET_JSON,     /* JSON text; only in JSON */
+    SHEET_MORE,     /* text; only in JSON */
+    SHEET_MORE_INT, /* a number; only in JSON */
 };
 
 struct sheet_column {

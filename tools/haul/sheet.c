@@ -64,9 +64,11 @@ static const char *cell_at(const struct sheet *sheet, size_t row, size_t column)
 
 static void write_cell(struct jwrite *w, enum sheet_kind kind, const char *cell)
 {
+    bool is_raw =
+        kind == SHEET_INT || kind == SHEET_MORE_INT || kind == SHEET_BOOL || kind == SHEET_JSON;
     if (cell == NULL)
         jwrite_null(w);
-    else if (kind == SHEET_INT || kind == SHEET_BOOL || kind == SHEET_JSON)
+    else if (is_raw)
         jwrite_raw(w, slice_of(cell));
     else
         jwrite_text(w, cell);
@@ -90,7 +92,8 @@ void sheet_write(const struct sheet *sheet, struct jwrite *w)
 
 static bool is_shown(const struct sheet_column *column)
 {
-    return column->kind != SHEET_JSON && column->kind != SHEET_MORE;
+    return column->kind != SHEET_JSON && column->kind != SHEET_MORE &&
+           column->kind != SHEET_MORE_INT;
 }
 
 /* Columns on a terminal, taking each code point for one. */
