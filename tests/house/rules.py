@@ -110,7 +110,8 @@ def module_of(path):
 
 
 def check_libraries(sources):
-    """A library's header stands in one module, and in no header but a private one."""
+    """A library's header stands in one module of io, or in one connector that speaks by it, or (libpq:
+    the hub, and PostgreSQL as a source and target) one of each; and in no header but a private one."""
     wrong, homes = [], {}
     for path, text in sources.items():
         if floor_of(path) is None:
@@ -119,12 +120,12 @@ def check_libraries(sources):
             library = library_of(header) if is_system else None
             if library is None:
                 continue
-            homes.setdefault(library, {}).setdefault(module_of(path), f"{path}:{line}")
+            homes.setdefault((library, floor_of(path)), {}).setdefault(module_of(path), f"{path}:{line}")
             if path.endswith(".h") and not path.endswith("_private.h"):
                 wrong.append(f"{path}:{line} a public header includes {header} of {library}")
             if floor_of(path) in ("base", "model", "sync", "run", "tool"):
                 wrong.append(f"{path}:{line} {header} of {library} belongs into io or a connector")
-    for library, modules in homes.items():
+    for (library, _), modules in homes.items():
         if len(modules) > 1:
             wrong.append(f"{library} is included by several modules: {', '.join(sorted(modules.values()))}")
     return wrong
