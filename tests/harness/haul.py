@@ -91,9 +91,9 @@ class Haul:
     def add_database(self, connection_id, database, **config):
         """A connection to a database of harness/databases.py."""
         connector = "postgres" if database.url.startswith("postgres") else "mysql"
-        self.add_connection(connection_id, connector, host=database.host, port=database.port,
-                            user=database.user, password=database.password,
-                            database=database.name, **config)
+        self.add_connection(connection_id, connector,
+                            **{"host": database.host, "port": database.port, "user": database.user,
+                               "password": database.password, "database": database.name, **config})
 
     # --- workers ---------------------------------------------------------------------------------
 

@@ -5,17 +5,24 @@ from pathlib import Path
 
 from harness.databases import PostgresDatabase
 
-WORKER_ROLE = "test_worker"
-OPERATOR_ROLE = "test_operator"
+ROLES = {"test_worker": ["haul_worker"], "test_operator": ["haul_operator"],
+         "test_worker_tls": ["haul_worker", "tls_only"], "test_operator_tls": ["haul_operator", "tls_only"]}
 
 
 class Hub(PostgresDatabase):
-    """admin_url is for `haul migrate`, operator_url for the command line, worker_url for workers."""
+    """admin_url is for `haul migrate`, operator_url for the command line, worker_url for workers.
+
+    worker_tls_url and operator_tls_url are of roles that may come in over TLS only.
+    """
 
     def __init__(self, servers, name):
         super().__init__(servers, name)
-        self.worker_url = self._url(WORKER_ROLE)
-        self.operator_url = self._url(OPERATOR_ROLE)
+        self.worker_url = self._url("test_worker")
+        self.operator_url = self._url("test_operator")
+        if hasattr(servers, "tls"):
+            verified = f"?sslmode=verify-full&sslrootcert={servers.tls.ca}"
+            self.worker_tls_url = self._url("test_worker_tls") + verified
+            self.operator_tls_url = self._url("test_operator_tls") + verified
 
     def _url(self, role):
         return f"postgresql://{role}:{self.password}@{self.host}:{self.port}/{self.name}"
@@ -25,10 +32,10 @@ class Hub(PostgresDatabase):
 
     def make_roles(self):
         """Login roles with no right but that of the migration's group roles. After the migration."""
-        for role, group in ((WORKER_ROLE, "haul_worker"), (OPERATOR_ROLE, "haul_operator")):
+        for role, groups in ROLES.items():
             if not self.query("SELECT 1 FROM pg_roles WHERE rolname = %s", role):
                 self.query(f"CREATE ROLE {role} LOGIN PASSWORD %s", self.password)
-            self.query(f"GRANT {group} TO {role}")
+            self.query(f"GRANT {', '.join(groups)} TO {role}")
 
     def dump(self):
         """All of it as SQL text."""

@@ -45,9 +45,9 @@ CONF
         fi
         extra_lines postgres
     } >"$dir/conf"
-    { # app_tls exists to prove that a test went over TLS; without TLS it can't come in at all
-        if has_tls; then echo "hostssl all app_tls 127.0.0.1/32 scram-sha-256"; fi
-        echo "host all app_tls 0.0.0.0/0 reject"
+    { # members of tls_only prove that a test went over TLS: they can't come in otherwise
+        if has_tls; then echo "hostssl all +tls_only 127.0.0.1/32 scram-sha-256"; fi
+        echo "host all +tls_only 0.0.0.0/0 reject"
         echo "host all all 127.0.0.1/32 scram-sha-256"
         echo "host replication all 127.0.0.1/32 scram-sha-256"
         echo "local all all scram-sha-256"
@@ -75,7 +75,8 @@ postgres_setup() {
     password=$(setting postgres password)
     postgres_admin <<SQL
 CREATE ROLE app LOGIN PASSWORD '$password';
-CREATE ROLE app_tls LOGIN PASSWORD '$password' IN ROLE app;
+CREATE ROLE tls_only;
+CREATE ROLE app_tls LOGIN PASSWORD '$password' IN ROLE app, tls_only;
 CREATE DATABASE app OWNER app;
 SQL
 }
