@@ -134,6 +134,25 @@ static void test_swap_makes_and_replaces(void)
     subject->close(load.session);
 }
 
+/* A worker died between the two: the next one finishes again. */
+static void test_finish_twice(void)
+{
+    struct load load;
+    struct err err;
+    if (begin_load(&load)) {
+        for (int round = 0; round < 2; round++) {
+            const struct stream_ref *like = round == 0 ? NULL : &load.target;
+            if (load_stage(&load, like, "1|a|1\n")) {
+                CHECK_OK(finish(&load, like, &err), &err);
+                CHECK_OK(finish(&load, like, &err), &err);
+                CHECK_OK(swap(&load, &err), &err);
+                check_target(&load, "1|a|1\n");
+            }
+        }
+    }
+    subject->close(load.session);
+}
+
 static void test_swap_is_fenced(void)
 {
     struct load load;
@@ -212,6 +231,7 @@ static void test_columns_are_added_and_widened(void)
 static const struct contract_case cases[] = {
     {"every type of haul comes back as it was", test_every_type_comes_back, CONNECTOR_TARGET},
     {"a stage becomes the target, then replaces it", test_swap_makes_and_replaces, SWAPS},
+    {"a stage may be finished twice", test_finish_twice, SWAPS},
     {"a swap behind a newer fence changes nothing", test_swap_is_fenced, SWAPS},
     {"a key that is not unique is told so", test_key_that_is_not_unique, SWAPS},
     {"only stages are dropped", test_drop_spares_tables, CONNECTOR_TARGET},

@@ -436,6 +436,7 @@ static bool replace(struct fixture *fixture, const struct columns *columns, cons
     return CHECK_OK(subject->table_create(fixture->target, &create, &err), &err) &&
            contract_write(fixture->target, &write, NULL) &&
            CHECK_OK(subject->table_finish(fixture->target, &finish, &err), &err) &&
+           CHECK_OK(subject->table_finish(fixture->target, &finish, &err), &err) &&
            contract_take(fixture->target, &swap.checkpoint) &&
            CHECK_OK(subject->table_swap(fixture->target, &swap, &err), &err);
 }

@@ -207,6 +207,9 @@ static enum outcome set_up(struct session *session, const struct pgc_config *con
                        "SET default_transaction_deferrable = off;"
                        "SET idle_in_transaction_session_timeout = 0;");
     str_addf(&sql, "SET default_transaction_read_only = %s;", session->read_only ? "on" : "off");
+    /* A batch meets its target row by row: by the index, however small the target still is. */
+    if (!session->read_only)
+        str_add_text(&sql, "SET random_page_cost = 1.1;");
     str_addf(&sql, "SET statement_timeout = %lld; SET lock_timeout = %lld",
              (long long)config->statement_timeout_ms, (long long)config->lock_timeout_ms);
     return pgc_query_do_str(session, &sql, err);
