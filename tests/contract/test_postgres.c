@@ -666,6 +666,37 @@ static void test_lost_connections(void)
     tear_down(&fixture);
 }
 
+/* A read that fails half-way takes neither the session nor its snapshot with it. */
+static void test_read_that_fails_in_the_middle(void)
+{
+    struct fixture fixture;
+    struct err err;
+    if (set_up(&fixture, "CREATE TABLE t (id bigint); INSERT INTO t VALUES (1)") &&
+        CHECK_OK(subject->snapshot_begin(fixture.source, NULL, &err), &err)) {
+        struct columns columns = contract_columns("x int64");
+        struct read_request request = {
+            .stream = {NULL, "q", "SELECT 10 / (5000 - i) AS x FROM generate_series(1, 9000) i"},
+            .columns = columns.specs,
+            .column_count = 1};
+        struct batch *batch = batch_new(columns.specs, 1, 64, 1 << 20);
+        struct reader *reader = NULL;
+        enum outcome outcome = subject->read_begin(fixture.source, &request, &reader, &err);
+        bool end = false;
+        while (outcome == OUTCOME_OK && !end) {
+            batch_clear(batch);
+            outcome = subject->read_next(reader, batch, &end, &err);
+        }
+        CHECK_OUTCOME(outcome, OUTCOME_PERMANENT, &err);
+        CHECK_TEXT(err.code, "stream.query");
+        CHECK_TEXT(err.native, "22012");
+        subject->read_end(reader);
+        batch_free(batch);
+        run(&fixture, "INSERT INTO contract_pg.t VALUES (2)");
+        CHECK_TEXT(read_all(&fixture, fixture.table), "1\n");
+    }
+    tear_down(&fixture);
+}
+
 /* What the server says when its disk is full, through a trigger: the state is what counts. */
 static void test_states_of_failures(void)
 {
@@ -823,6 +854,7 @@ static const struct contract_case cases[] = {
     {"the horizon", test_horizon, 0},
     {"a horizon that is hidden", test_horizon_that_is_hidden, 0},
     {"lost connections", test_lost_connections, 0},
+    {"a read that fails in the middle", test_read_that_fails_in_the_middle, 0},
     {"states of failures", test_states_of_failures, 0},
     {"a table that may not be read", test_forbidden_table, 0},
     {"a lock that is held", test_lock_that_is_held, 0},

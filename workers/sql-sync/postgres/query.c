@@ -151,6 +151,7 @@ static enum outcome may_send(struct session *session, struct err *err)
     if (session->cancelled != NULL && *session->cancelled)
         return FAIL(err, OUTCOME_CANCELLED, "cancelled", "%s: stopped as asked", session->subject);
     session->stop_deadline_us = 0;
+    atomic_store(&session->interrupted, false); /* meant for what ran before */
     return OUTCOME_OK;
 }
 
@@ -302,8 +303,8 @@ void pgc_query_copy_abort(struct session *session)
 
 void pgc_query_stop(struct session *session)
 {
-    if (session->broken)
-        return;
+    if (session->broken || PQtransactionStatus(session->conn) != PQTRANS_ACTIVE)
+        return; /* nothing runs: a cancel would hit the next statement */
     (void)stop_in_time(session);
     char *bytes = NULL;
     size_t len = 0;

@@ -1,5 +1,5 @@
 /*
- * writer: what write.c (the COPY) and merge.c (the statements behind it) share.
+ * writer: what write.c (the COPY), merge.c and merge_sql.c (the statements behind it) share.
  *
  * Rows go straight into the target where they are only added and every column has a binary form;
  * else into a temporary table of the target's types, and from there by statements of merge.c.
@@ -45,5 +45,9 @@ MUST_USE enum outcome pgc_merge_prepare(struct writer *writer, struct err *err);
 /* Runs them on the rows of the stage; adds to the counts. */
 MUST_USE enum outcome pgc_merge_run(struct writer *writer, int64_t rows,
                                     struct write_counts *counts, struct err *err);
+
+/* The plan's statements, and the one that reads back (merge_sql.c). */
+void pgc_merge_make(struct writer *writer);
+MUST_USE enum outcome pgc_merge_make_read_back(struct writer *writer, struct err *err);
 
 #endif
