@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 
-#define FLOW_BATCH_ROWS 8192
+#define FLOW_BATCH_ROWS 16384
 #define FLOW_BATCH_BYTES (2u << 20)
 #define VERIFY_WHOLE_ROWS 65536 /* tables and deltas up to here are read back wholly */
 #define VERIFY_ONE_IN 64
