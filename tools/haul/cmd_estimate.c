@@ -103,7 +103,7 @@ static void add_report(struct out *out, const struct estimate_report *report,
     for (size_t i = 0; i < report->difference_count; i++)
         add_line(out, "difference", report->differences[i]);
     out_addf(out, "\n");
-    sheet_add_text(columns, &out->text);
+    sheet_add_text(columns, out);
 }
 
 static enum outcome print_report(struct cli *cli, const struct estimate_report *report,

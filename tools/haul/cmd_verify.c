@@ -174,12 +174,12 @@ static enum outcome print_verified(struct cli *cli, const struct verify_report *
     add_counts(out, report);
     if (chunks.row_count > 0) {
         out_addf(out, "\nchunks that differ:\n");
-        sheet_add_text(&chunks, &out->text);
+        sheet_add_text(&chunks, out);
     }
     if (keys.row_count > 0) {
         out_addf(out, "\nkeys that differ%s:\n",
                  keys.row_count == VERIFY_KEYS_MAX ? ", the first ones" : "");
-        sheet_add_text(&keys, &out->text);
+        sheet_add_text(&keys, out);
     }
     return OUTCOME_OK;
 }

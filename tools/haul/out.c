@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define OUT_MAX_BYTES ((size_t)1 << 30)
@@ -20,6 +21,16 @@ void out_init(struct out *out)
 void out_done(struct out *out)
 {
     str_done(&out->text);
+}
+
+size_t out_columns(const struct out *out)
+{
+    struct winsize size = {0};
+    if (!out->is_terminal)
+        return 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20)
+        return 80;
+    return size.ws_col;
 }
 
 void out_flush(struct out *out)

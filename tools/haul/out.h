@@ -25,6 +25,9 @@ void out_done(struct out *out);
 /* Writes what has been added, and forgets it. */
 void out_flush(struct out *out);
 
+/* Of the terminal; 0 when standard output is none. */
+size_t out_columns(const struct out *out);
+
 /* Text for people: nothing with --json. */
 void out_addf(struct out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line on standard error, for people; with --json too. */
@@ -77,8 +80,8 @@ const char *sheet_us(int64_t wall_us, char *to);
 void sheet_print(const struct sheet *sheet, struct out *out);
 /* The JSON list alone, as a value of `w`. */
 void sheet_write(const struct sheet *sheet, struct jwrite *w);
-/* The table alone, for people. */
-void sheet_add_text(const struct sheet *sheet, struct str *out);
+/* The table alone, for people; a terminal gets one that fits it, where that is possible. */
+void sheet_add_text(const struct sheet *sheet, struct out *out);
 
 /* ---- for people ---- */
 

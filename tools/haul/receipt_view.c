@@ -80,23 +80,18 @@ static void add_stages(const struct jval *receipt, const char *indent, struct st
     const struct jval *stages = jval_get(receipt, "stages_ms");
     STR_AUTO struct str line = str_with_max(1024);
     char text[HUMAN_SIZE];
-    const char *before = " (";
     int64_t duration = jval_int(receipt, "duration_ms", -1);
     if (duration < 0)
         return;
-    str_add_text(&line, human_duration(duration * US_PER_MS, text));
+    add_line(out, indent, "time", human_duration(duration * US_PER_MS, text));
     for (size_t i = 0; stages != NULL && stages->type == JVAL_OBJECT && i < stages->object.count;
          i++) {
         int64_t ms = jval_int(stages, stages->object.members[i].name, 0);
-        if (ms <= 0)
-            continue;
-        str_addf(&line, "%s%s %s", before, stages->object.members[i].name,
-                 human_duration(ms * US_PER_MS, text));
-        before = ", ";
+        if (ms > 0)
+            str_addf(&line, "%s%s %s", line.len == 0 ? "" : ", ", stages->object.members[i].name,
+                     human_duration(ms * US_PER_MS, text));
     }
-    if (before[0] == ',')
-        str_add_char(&line, ')');
-    add_line(out, indent, "time", str_text(&line));
+    add_line(out, indent, "stages", str_text(&line));
 }
 
 static void add_checkpoint(const struct jval *receipt, const char *indent, struct str *out)

@@ -5,20 +5,10 @@
 #include "receipt_view.h"
 
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #define BAR_COLUMNS 24
 #define BAR_MIN_COLUMNS 8
 #define PLAIN_EVERY_US (5 * US_PER_S)
-
-static size_t terminal_columns(void)
-{
-    struct winsize size = {0};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20)
-        return 80;
-    return size.ws_col;
-}
 
 static void add_bar(struct str *line, int64_t done, int64_t total, size_t columns)
 {
@@ -91,7 +81,7 @@ static void show_progress(struct watch_view *view, const struct jval *data)
 {
     STR_AUTO struct str line = str_with_max(4096);
     int64_t now_us = clock_monotonic_us();
-    add_progress(&line, data, view->is_live ? terminal_columns() : 0);
+    add_progress(&line, data, view->is_live ? out_columns(view->out) : 0);
     if (!view->is_live) {
         const char *phase = jval_text(data, "phase", "");
         if (view->last_line_us != 0 && strcmp(view->phase, phase) == 0 &&
