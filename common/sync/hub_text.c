@@ -27,7 +27,8 @@ static const char *nearest(const struct pgsql_result *names, const char *wanted)
     for (size_t i = 0; i < pgsql_rows(names); i++) {
         const char *name = pgsql_text(names, i, 0);
         unsigned distance = text_distance(name, wanted);
-        if (distance < best_distance) {
+        /* A name that shares no letter with what was asked for is no help. */
+        if (distance < best_distance && distance < strlen(wanted)) {
             best = name;
             best_distance = distance;
         }
