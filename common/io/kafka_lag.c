@@ -34,41 +34,30 @@ enum outcome kafka_admin_offsets_at(struct kafka_admin *admin, int64_t wall_ms,
     return OUTCOME_OK;
 }
 
-/* Asks the group's coordinator; the list that is asked with is `asked`. */
-static enum outcome ask_commits(struct kafka_admin *admin, const char *group,
-                                const rd_kafka_topic_partition_list_t *asked, int64_t timeout_ms,
-                                struct kafka_request *request, struct err *err)
+/*
+ * Commits are asked for by a consumer that joins nothing: the admin interface's own request crashes
+ * the library when the answer is "not coordinator" (librdkafka#5040), as a new cluster's first is.
+ */
+static enum outcome open_asker(const struct kafka_admin *admin, const char *group,
+                               rd_kafka_t **ret_handle, struct err *err)
 {
-    TRY(kafka_request_init(admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms, request,
-                           err));
-    rd_kafka_ListConsumerGroupOffsets_t *question =
-        rd_kafka_ListConsumerGroupOffsets_new(group, asked);
-    TRY_ALLOC(question, err);
-    rd_kafka_ListConsumerGroupOffsets(admin->handle, &question, 1, request->options,
-                                      request->queue);
-    enum outcome outcome = kafka_request_await(admin, request, timeout_ms, group, err);
-    rd_kafka_ListConsumerGroupOffsets_destroy(question);
-    return outcome;
+    char why[256] = "";
+    rd_kafka_conf_t *settings = rd_kafka_conf_dup(rd_kafka_conf(admin->handle));
+    TRY_ALLOC(settings, err);
+    if (rd_kafka_conf_set(settings, "group.id", group, why, sizeof why) != RD_KAFKA_CONF_OK) {
+        rd_kafka_conf_destroy(settings);
+        return FAIL(err, OUTCOME_PERMANENT, "kafka.conf", "group \"%s\": %s", group, why);
+    }
+    return kafka_handle_new(RD_KAFKA_CONSUMER, settings, ret_handle, err);
 }
 
-static enum outcome read_commits(struct kafka_admin *admin, struct kafka_request *request,
-                                 struct arena *arena, struct kafka_lag *lags, size_t count,
-                                 struct err *err)
+static enum outcome read_commits(const rd_kafka_topic_partition_list_t *list, struct arena *arena,
+                                 struct kafka_lag *lags, struct err *err)
 {
-    size_t groups = 0;
-    const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(request->answer), &groups);
-    const rd_kafka_error_t *error = groups == 1 ? rd_kafka_group_result_error(results[0]) : NULL;
-    if (error != NULL)
-        return kafka_admin_fail(admin, rd_kafka_error_code(error), "commits of the group", err);
-    const rd_kafka_topic_partition_list_t *list =
-        groups == 1 ? rd_kafka_group_result_partitions(results[0]) : NULL;
-    for (int i = 0; list != NULL && i < list->cnt; i++) {
+    for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *from = &list->elems[i];
         if (from->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return kafka_admin_fail(admin, from->err, "commits of the group", err);
-        if (from->partition < 0 || (size_t)from->partition >= count)
-            continue;
+            return kafka_fail(err, from->err, "commits of the group");
         lags[from->partition].committed = from->offset;
         if (from->metadata_size == 0)
             continue;
@@ -76,6 +65,17 @@ static enum outcome read_commits(struct kafka_admin *admin, struct kafka_request
         TRY_ALLOC(lags[from->partition].metadata, err);
     }
     return OUTCOME_OK;
+}
+
+static enum outcome ask_commits(const struct kafka_admin *admin, const char *group,
+                                rd_kafka_topic_partition_list_t *list, int64_t timeout_ms,
+                                struct err *err)
+{
+    rd_kafka_t *asker = NULL;
+    TRY(open_asker(admin, group, &asker, err));
+    rd_kafka_resp_err_t code = rd_kafka_committed(asker, list, (int)timeout_ms);
+    rd_kafka_destroy(asker);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? OUTCOME_OK : kafka_fail(err, code, group);
 }
 
 static enum outcome fill_lags(struct kafka_admin *admin, struct arena *arena,
@@ -92,9 +92,8 @@ static enum outcome fill_lags(struct kafka_admin *admin, struct arena *arena,
         rd_kafka_topic_partition_list_add(asked, of->topic, (int32_t)i);
         TRY(kafka_admin_watermarks(admin, of->topic, (int32_t)i, timeout_ms, &items[i].marks, err));
     }
-    KAFKA_REQUEST_AUTO struct kafka_request request = {0};
-    TRY(ask_commits(admin, of->group, asked, timeout_ms, &request, err));
-    TRY(read_commits(admin, &request, arena, items, lags->count, err));
+    TRY(ask_commits(admin, of->group, asked, timeout_ms, err));
+    TRY(read_commits(asked, arena, items, err));
     for (size_t i = 0; i < lags->count; i++) {
         int64_t from = items[i].committed < 0 ? items[i].marks.low : items[i].committed;
         items[i].lag = num_max_i64(items[i].marks.high - from, 0);
