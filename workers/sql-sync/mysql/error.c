@@ -252,12 +252,19 @@ static bool is_disk_full(unsigned number, const char *text)
             strstr(text, "No space left") != NULL);
 }
 
-/* A TLS handshake that the network broke off is no wrong configuration. */
-static bool is_network_in_tls(unsigned number, const char *text)
+/* Behind the handshake TLS fails with the network or the server only; a handshake that was broken
+ * off is no wrong configuration either. */
+static bool is_network_in_tls(enum mys_side side, unsigned number, const char *text)
 {
-    return number == 2026 &&
-           (strstr(text, "reset by peer") != NULL || strstr(text, "Broken pipe") != NULL ||
-            strstr(text, "timed out") != NULL);
+    static const char *const marks[] = {"reset by peer", "Broken pipe", "timed out",
+                                        "unexpected eof"};
+    if (number != 2026 || side != MYS_CONNECT)
+        return number == 2026;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        if (strstr(text, marks[i]) != NULL)
+            return true;
+    }
+    return false;
 }
 
 static const char *default_code(enum mys_side side)
@@ -301,7 +308,7 @@ enum outcome mys_error(enum mys_side side, unsigned number, const char *text, st
         outcome = OUTCOME_PERMANENT;
         code = side == MYS_SOURCE ? "read.resources" : "target.full";
         hint = hint_full;
-    } else if (is_network_in_tls(number, text)) {
+    } else if (is_network_in_tls(side, number, text)) {
         outcome = OUTCOME_RETRY;
         code = side == MYS_CONNECT ? "connect.refused" : code;
         hint = NULL;
