@@ -52,10 +52,13 @@ class MariadbDatabase:
         if create:
             self._admin(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
 
-    def _admin(self, statement):
+    def _admin(self, *statements):
         connection = self.servers.connect_mariadb(admin=True)
         try:
-            connection.cursor().execute(statement)
+            cursor = connection.cursor()
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
         finally:
             connection.close()
 
@@ -72,4 +75,6 @@ class MariadbDatabase:
             connection.close()
 
     def drop(self):
-        self._admin(f"DROP DATABASE IF EXISTS `{self.name}`")
+        """Also when somebody still uses it."""
+        users = self._admin(f"SELECT id FROM information_schema.processlist WHERE db = '{self.name}'")
+        self._admin(*[f"KILL {user}" for (user,) in users], f"DROP DATABASE IF EXISTS `{self.name}`")

@@ -157,10 +157,13 @@ class Haul:
         """label -> all that the worker wrote; also after its end."""
         return {worker.label: worker.log() for worker in self.workers}
 
-    def close(self):
+    def kill_workers(self):
         for worker in self.workers:
             if worker.is_running():
                 worker.kill()
+
+    def close(self):
+        self.kill_workers()
         if self._events is not None:
             self._events.close()
         self.topics.delete(*[name for name in self.topics.names() if name.startswith(self.prefix)])
