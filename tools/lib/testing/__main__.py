@@ -1,7 +1,8 @@
 """The plan of tools/test: which builds, which groups of tests on which build.
 
-Builds run beside the tests, one after the other in the order in which they are needed; programs of
-a group run as many at a time as there are processors; groups with servers run alone.
+Builds run beside the tests, one after the other in the order in which they are needed: hence the
+harness first, which mostly waits. Programs of a group run as many at a time as there are processors;
+groups with servers run alone.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from testing.programs import build, count_tap, end_all, programs_of, run, run_pr
 from testing.pytests import run_pytest
 from testing.results import Results
 
-GROUPS = ("unit", "house", "harness", "contract", "e2e", "tsan", "fuzz", "clang")
+GROUPS = ("harness", "unit", "house", "contract", "e2e", "tsan", "fuzz", "clang")
 NOT_FAST = {"harness", "tsan", "fuzz", "clang"}
 NEED_SERVERS = {"harness", "contract", "e2e"}
 TSAN_FLOORS = ("run_", "sync_")  # those with threads, on the in-memory bus
