@@ -212,14 +212,6 @@ static enum outcome commit(struct lane *lane, const struct parcel *parcel, struc
     return outcome;
 }
 
-static const char *bottleneck_of(const struct lane *lane)
-{
-    int64_t source = lane->queue.writer_wait_us, target = lane->queue.reader_wait_us;
-    if (source + target < 100 * US_PER_MS)
-        return NULL;
-    return source > target ? "source" : "target";
-}
-
 static enum outcome write_parcel(struct lane *lane, struct parcel *parcel, struct err *err)
 {
     struct flow *flow = lane->flow;
@@ -239,7 +231,7 @@ static enum outcome write_parcel(struct lane *lane, struct parcel *parcel, struc
     lane->parcels_written++;
     lane->write_us += clock_monotonic_us() - from_us;
     if (lane->number == 0)
-        sync_progress(flow->sync, flow->phase, bottleneck_of(lane));
+        sync_progress(flow->sync, flow->phase, flow_queue_bottleneck(&lane->queue));
     return OUTCOME_OK;
 }
 

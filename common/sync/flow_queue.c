@@ -71,3 +71,13 @@ void flow_queue_close(struct flow_queue *queue)
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
 }
+
+const char *flow_queue_bottleneck(struct flow_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    int64_t source_us = queue->writer_wait_us, target_us = queue->reader_wait_us;
+    pthread_mutex_unlock(&queue->lock);
+    if (source_us + target_us < 100 * US_PER_MS)
+        return NULL;
+    return source_us > target_us ? "source" : "target";
+}

@@ -38,5 +38,7 @@ void flow_queue_put_full(struct flow_queue *queue, struct parcel *parcel);
 /* The next full parcel in order; waits for one. NULL once closed and drained. */
 struct parcel *flow_queue_take_full(struct flow_queue *queue);
 void flow_queue_close(struct flow_queue *queue);
+/* The side that the other one waits for: "source", "target"; NULL = not known yet. */
+const char *flow_queue_bottleneck(struct flow_queue *queue);
 
 #endif
