@@ -102,10 +102,11 @@ static void *reader_main(void *arg)
 static enum outcome too_many_bad(const struct sync *sync, const struct bad_row *bad,
                                  struct err *err)
 {
+    bool has_column = bad->column[0] != '\0';
     FAIL(err, OUTCOME_PERMANENT, "rows.rejected",
-         "more than %lld rows were rejected; the last one: column \"%s\", %s",
-         (long long)sync->spec->max_bad_rows, bad->column[0] == '\0' ? "?" : bad->column,
-         bad->reason);
+         "more than %lld rows were rejected; the last one: %s (%s%s%s%s)",
+         (long long)sync->spec->max_bad_rows, bad->message, bad->reason,
+         has_column ? ", column \"" : "", bad->column, has_column ? "\"" : "");
     err_native(err, bad->sqlstate);
     return err_hint(err, "see `haul quarantine list`; mend the rows, set a policy in `values`, or "
                          "raise max_bad_rows");

@@ -54,10 +54,12 @@ static enum outcome key_from_spec(struct sync *sync, struct err *err)
     struct sync_plan *plan = &sync->plan;
     for (size_t i = 0; i < sync->spec->key.count; i++) {
         int column = find_column(plan->columns, plan->column_count, sync->spec->key.items[i]);
-        if (column < 0)
-            return FAIL(err, OUTCOME_PERMANENT, "sync.key",
-                        "key column \"%s\" is not among the columns that are written",
-                        sync->spec->key.items[i]);
+        if (column < 0) {
+            FAIL(err, OUTCOME_PERMANENT, "sync.key",
+                 "key column \"%s\" is not among the columns that are written",
+                 sync->spec->key.items[i]);
+            return err_hint(err, "name columns of the target, as `columns` renames them");
+        }
         plan->key[plan->key_count++] = (size_t)column;
     }
     return OUTCOME_OK;
@@ -176,10 +178,11 @@ static enum outcome describe_target(struct sync *sync, struct err *err)
         err_clear(err);
         return OUTCOME_OK;
     }
-    if (outcome == OUTCOME_OK && plan->target.kind == TABLE_VIEW)
-        return FAIL(err, OUTCOME_PERMANENT, "target.is_view", "target \"%s\" is a view",
-                    plan->target_ref.name);
-    return outcome;
+    if (outcome != OUTCOME_OK || plan->target.kind != TABLE_VIEW)
+        return outcome;
+    FAIL(err, OUTCOME_PERMANENT, "target.is_view", "target \"%s\" is a view",
+         plan->target_ref.name);
+    return err_hint(err, "name a table, or one that does not exist yet");
 }
 
 /* Columns that the target computes itself are not written. */

@@ -126,7 +126,7 @@ static const struct known known_errors[] = {
     {1665, OUTCOME_PERMANENT, NULL, NULL, NULL, "set the server's binlog_format to ROW or MIXED"},
     {1060, OUTCOME_PERMANENT, NULL, "stream.query", "target.columns",
      "two columns have one name: give them aliases"},
-    {1064, OUTCOME_PERMANENT, NULL, "stream.query", NULL, NULL},
+    {1064, OUTCOME_PERMANENT, NULL, "stream.query", NULL, "check the sync's query"},
 };
 
 /* What a row's data may be refused for, in our words. The list is all there is: an error that isn't

@@ -38,6 +38,7 @@ static const struct state_row states[] = {
     {"42", OUTCOME_PERMANENT, "stream.query", "target.columns", NULL, NULL},
     {"42501", OUTCOME_PERMANENT, "stream.forbidden", "target.forbidden", NULL,
      "grant the connection's user the right that is missing"},
+    {"42601", OUTCOME_PERMANENT, "stream.query", "target.columns", NULL, "check the sync's query"},
     {"42P01", OUTCOME_PERMANENT, "stream.missing", "target.missing", NULL,
      "check schema and name; names are case-sensitive"},
     {"42P07", OUTCOME_PERMANENT, "stream.query", "target.exists", NULL, NULL},
