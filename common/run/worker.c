@@ -10,6 +10,7 @@
 
 #include "model/job.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define CONF_BYTES ((size_t)4 << 20)
 #define FLUSH_MS 5000
+#define HEAP_MMAP_BYTES (256 << 10)
 
 extern char **environ;
 
@@ -210,12 +212,23 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
     return status;
 }
 
+/*
+ * The heap learns from a large block that was freed to keep such blocks, for the thread that freed
+ * it: a job's batches would stay with every thread that ever had some. Told a threshold, it gives
+ * them back, and memory is what the running jobs need.
+ */
+static void keep_heap_flat(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_BYTES);
+}
+
 static int run_worker(const struct worker *worker, struct configuration *c, struct err *err)
 {
     struct runtime rt = {.worker = worker, .conf = c->run};
     rt.process.config = worker->config == NULL ? NULL : c->values + c->table.second_offset;
     log_init(worker->name, (enum log_level)c->run->log_level);
     signals_install();
+    keep_heap_flat();
     int status = WORKER_EXIT_CONFIG;
     if (open_process(&rt, &c->arena, err) == OUTCOME_OK)
         status = start_and_run(&rt, &c->arena, err);

@@ -65,8 +65,7 @@ static enum outcome read_sample(struct sync *sync, struct reader *reader, struct
                                 struct err *err)
 {
     const struct mapping *mapping = &sync->plan.mapping;
-    struct batch *batch =
-        batch_new(mapping->inputs, mapping->input_count, FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
+    struct batch *batch = sync_batch_new(mapping->inputs, mapping->input_count);
     enum outcome outcome = OUTCOME_OK;
     TRY_ALLOC(batch, err);
     for (bool end = false; !end && outcome == OUTCOME_OK;) {

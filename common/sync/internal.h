@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 
-#define FLOW_BATCH_ROWS 16384
+#define FLOW_BATCH_ROWS 16384 /* at most: see batches.c */
 #define FLOW_BATCH_BYTES (2u << 20)
 #define VERIFY_WHOLE_ROWS 65536 /* tables and deltas up to here are read back wholly */
 #define VERIFY_ONE_IN 64
@@ -159,6 +159,13 @@ struct lane {
 
 /* Moves all chunks through the flow's lanes; the first error ends them all. */
 MUST_USE enum outcome flow_run(struct flow *flow, struct err *err);
+
+/* ---- batches.c ---- */
+struct batch *sync_batch_new(const struct column_spec *columns, size_t count);
+/* Both sides of a mapping, of as many rows each; one and the same batch when nothing is mapped.
+ * False without memory: what was made is the caller's all the same. */
+MUST_USE bool sync_batches_new(const struct mapping *mapping, struct batch **ret_input,
+                               struct batch **ret_output);
 
 /* ---- parcel.c ---- */
 MUST_USE enum outcome parcel_init(struct parcel *parcel, const struct sync_plan *plan,

@@ -19,8 +19,7 @@ enum outcome mend_begin(struct mend *mend, struct sync *sync, const struct mend_
                                          .history = sync->spec->mode == SYNC_SNAPSHOT_HISTORY,
                                          .now_us = sync->now_us,
                                          .checkpoint = sync->checkpoint};
-    mend->rows =
-        batch_new(request->columns, request->column_count, FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
+    mend->rows = sync_batch_new(request->columns, request->column_count);
     TRY_ALLOC(mend->rows, err);
     return OUTCOME_OK;
 }

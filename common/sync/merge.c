@@ -121,7 +121,7 @@ static enum outcome prepare_read_back(struct merge *merge, struct err *err)
                                         "a key they cannot be found again");
         return OUTCOME_OK;
     }
-    merge->back = batch_new(plan->columns, plan->column_count, FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
+    merge->back = sync_batch_new(plan->columns, plan->column_count);
     TRY_ALLOC(merge->back, err);
     merge->hashes = ARENA_ARRAY(sync->arena, struct hash128, merge->back->row_cap);
     TRY_ALLOC(merge->hashes, err);

@@ -15,13 +15,8 @@ enum outcome parcel_init(struct parcel *parcel, const struct sync_plan *plan, st
     *parcel = (struct parcel){0};
     batch_encoding_init(&parcel->encoding);
     arena_init(&parcel->arena, PARCEL_ARENA_BYTES);
-    parcel->input =
-        batch_new(mapping->inputs, mapping->input_count, FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
-    TRY_ALLOC(parcel->input, err);
-    parcel->batch = mapping->identity ? parcel->input
-                                      : batch_new(mapping->outputs, mapping->output_count,
-                                                  FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
-    TRY_ALLOC(parcel->batch, err);
+    if (!sync_batches_new(mapping, &parcel->input, &parcel->batch))
+        return FAIL_NO_MEMORY(err);
     parcel->row_hashes = calloc(parcel->batch->row_cap, sizeof *parcel->row_hashes);
     TRY_ALLOC(parcel->row_hashes, err);
     return OUTCOME_OK;

@@ -19,13 +19,8 @@ static enum outcome scanner_init(struct scanner *scanner, const struct scan *sca
     const struct mapping *mapping = scan->mapping;
     *scanner = (struct scanner){.scan = scan};
     batch_encoding_init(&scanner->encoding);
-    scanner->input =
-        batch_new(mapping->inputs, mapping->input_count, FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
-    TRY_ALLOC(scanner->input, err);
-    scanner->batch = mapping->identity ? scanner->input
-                                       : batch_new(mapping->outputs, mapping->output_count,
-                                                   FLOW_BATCH_ROWS, FLOW_BATCH_BYTES);
-    TRY_ALLOC(scanner->batch, err);
+    if (!sync_batches_new(mapping, &scanner->input, &scanner->batch))
+        return FAIL_NO_MEMORY(err);
     scanner->keys = calloc(scanner->input->row_cap, sizeof *scanner->keys);
     scanner->rows = calloc(scanner->input->row_cap, sizeof *scanner->rows);
     TRY_ALLOC(scanner->keys, err);

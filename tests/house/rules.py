@@ -9,7 +9,7 @@ FLOORS = ("base", "model", "io", "sync", "run")
 STANDARD = set("""
 assert ctype endian errno fcntl float inttypes limits locale math poll pthread sched signal stdalign stdarg
 stdatomic stdbool stddef stdint stdio stdlib string strings termios time unistd netdb fnmatch glob getopt
-spawn syslog dirent langinfo
+spawn malloc syslog dirent langinfo
 """.split())
 STANDARD_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/")
 
