@@ -75,6 +75,8 @@ static enum outcome fail_connect(struct pgsql *db, struct err *err)
                            : outcome == OUTCOME_RETRY      ? "hub.unreachable"
                                                            : "hub.refused";
         FAIL(err, outcome, code, "connect to the hub: %.*s", len, message);
+        if (strcmp(code, "hub.auth") == 0)
+            (void)err_hint(err, "check user and password in hub_url, and the server's pg_hba.conf");
         return err_native(err, sqlstate);
     }
     for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
@@ -82,7 +84,8 @@ static enum outcome fail_connect(struct pgsql *db, struct err *err)
             FAIL(err, OUTCOME_PERMANENT, lasting[i].code, "connect to the hub: %.*s", len, message);
             return err_hint(err, "%s", lasting[i].hint);
         }
-    return FAIL(err, OUTCOME_RETRY, "hub.unreachable", "connect to the hub: %.*s", len, message);
+    (void)FAIL(err, OUTCOME_RETRY, "hub.unreachable", "connect to the hub: %.*s", len, message);
+    return err_hint(err, "check host and port in hub_url, and that the server runs");
 }
 
 static enum outcome start_connecting(struct pgsql *db, struct err *err)

@@ -135,6 +135,21 @@ static enum outcome name_subject(struct cli *cli, struct parcel *parcel, struct 
     return OUTCOME_OK;
 }
 
+/* A broker never says that a topic is missing: the send only takes too long. */
+static enum outcome explain_unsent(struct cli *cli, const char *topic, struct err *err)
+{
+    struct kafka_admin *admin = NULL;
+    struct kafka_cluster cluster = {0};
+    enum outcome outcome = err->outcome;
+    if (outcome != OUTCOME_RETRY || cli_admin(cli, &admin, NULL) != OUTCOME_OK ||
+        kafka_admin_describe(admin, &cli->arena, cli->settings.timeout_ms, &cluster, NULL) !=
+            OUTCOME_OK ||
+        kafka_cluster_find(&cluster, topic) != NULL)
+        return outcome;
+    (void)FAIL(err, OUTCOME_PERMANENT, "topic.missing", "there is no topic %s", topic);
+    return err_hint(err, "run: haul topics create; or is HAUL_TOPIC_PREFIX not the workers'?");
+}
+
 static enum outcome send_event(struct cli *cli, const struct parcel *parcel, const char *topic,
                                struct err *err)
 {
@@ -150,7 +165,7 @@ static enum outcome send_event(struct cli *cli, const struct parcel *parcel, con
     enum outcome outcome =
         kafka_producer_send_wait(producer, &record, cli->settings.timeout_ms, err);
     kafka_producer_close(producer, 0);
-    return outcome;
+    return outcome == OUTCOME_OK ? outcome : explain_unsent(cli, topic, err);
 }
 
 static void print_sent(struct cli *cli, const struct parcel *parcel, const char *topic)

@@ -257,8 +257,10 @@ static void add_shown(struct cli *cli, const struct shown *shown)
     add_error(out, &job->error);
     if (job->result != NULL &&
         jread(slice_of(job->result), &cli->arena, &receipt, NULL) == OUTCOME_OK) {
-        out_addf(out, "\nreceipt:\n");
-        receipt_view(receipt, "  ", &out->text);
+        if (job->error.code[0] == '\0' || jval_int(receipt, "rows_read", 0) > 0) {
+            out_addf(out, "\nreceipt:\n");
+            receipt_view(receipt, "  ", &out->text);
+        }
     }
     add_runs(out, &shown->runs);
 }

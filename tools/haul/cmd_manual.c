@@ -1,4 +1,4 @@
-/* cmd_manual: the manual page, the completions and the reference, from the commands' table. */
+/* cmd_manual: the manual page and the completions, from the commands' table. */
 #include "cli.h"
 #include "commands.h"
 
@@ -178,41 +178,6 @@ static enum outcome run_completion(struct cli *cli, struct err *err)
     return OUTCOME_OK;
 }
 
-/* ---- the reference, in Markdown ---- */
-
-static void add_reference(struct str *out, const struct command *command)
-{
-    str_addf(out, "\n### haul %s\n\n", command->name);
-    str_addf(out, "`haul %s%s%s`\n\n%s.\n", command->name, command->args[0] == '\0' ? "" : " ",
-             command->args, command->summary);
-    if (command->doc != NULL)
-        str_addf(out, "\n%s\n", command->doc);
-    if (command->options != NULL) {
-        str_add_char(out, '\n');
-        fields_print_markdown(command->options, out);
-    }
-    for (const struct example *example = command->examples;
-         example != NULL && example->line != NULL; example++)
-        str_addf(out, "\n%s:\n\n    %s\n", example->doc, example->line);
-}
-
-static enum outcome run_reference(struct cli *cli, struct err *err)
-{
-    (void)err;
-    struct str *out = &cli->out.text;
-    str_add_text(out, "# The command line\n\nPrinted by `haul reference` from the tables that the "
-                      "program runs by.\n\n## Exit statuses\n\n| status | meaning |\n|---|---|\n");
-    for (const struct exit_row *row = command_exits; row->doc != NULL; row++)
-        str_addf(out, "| %d | %s |\n", (int)row->status, row->doc);
-    str_add_text(out, "\n## Commands\n");
-    for (const struct command *const *row = commands; *row != NULL; row++)
-        add_reference(out, *row);
-    str_add_text(out, "\n## Settings\n\nEach as an option `--name` or as a variable "
-                      "`HAUL_NAME`.\n\n");
-    fields_print_markdown(&cli_settings_table, out);
-    return OUTCOME_OK;
-}
-
 static const struct example completion_examples[] = {
     {"source <(haul completion bash)", "In this shell, or in ~/.bashrc for every one"},
     {NULL, NULL},
@@ -237,10 +202,4 @@ const struct command command_man = {
     .summary = "print the manual page",
     .examples = man_examples,
     .run = run_man,
-};
-const struct command command_reference = {
-    .name = "reference",
-    .args = "",
-    .summary = "print the reference of all commands as Markdown",
-    .run = run_reference,
 };

@@ -50,6 +50,8 @@ static void add_proof(const struct jval *receipt, const char *indent, struct str
     const char *source = jval_text(proof, "source_hash", ""),
                *target = jval_text(proof, "target_hash", "");
     int64_t verified = jval_int(proof, "rows", 0), parts = jval_int(proof, "chunks", 0);
+    if (verified == 0 && jval_int(receipt, "target_rows", -1) < 0)
+        return; /* nothing was written, or it failed before */
     str_addf(&line, "%s: %s %s", jval_text(proof, "level", "?"), human_count(verified, rows),
              verified == 1 ? "row" : "rows");
     if (parts > 0) /* a merge has none */

@@ -20,6 +20,7 @@ struct watch {
     struct watch_view view;
     int redrives;      /* terminal events of fewer redrives are of an earlier life of the job */
     int64_t ledger_us; /* when to ask the ledger again, monotonic */
+    bool has_seen;     /* an event of the job */
     bool is_over;
 };
 
@@ -102,6 +103,7 @@ static enum outcome show_event(struct watch *watch, struct slice json, struct er
     if (strcmp(jval_text(data, "job_id", ""), watch->request.job_id) != 0 ||
         !event_state_parse(name, &state))
         return OUTCOME_OK;
+    watch->has_seen = true;
     if (event_state_is_terminal(state)) {
         if (jval_int(data, "redrive_count", 0) < watch->redrives)
             return OUTCOME_OK;
@@ -211,6 +213,12 @@ void watch_close(struct watch *watch)
 
 static enum outcome fail_late(const struct watch *watch, struct err *err)
 {
+    if (!watch->has_seen) {
+        (void)FAIL(err, OUTCOME_RETRY, "watch.timeout", "nothing was told about job %s in time",
+                   watch->request.job_id);
+        return err_hint(err, "is the id right, and does a worker run? haul doctor shows how many "
+                             "jobs wait");
+    }
     (void)FAIL(err, OUTCOME_RETRY, "watch.timeout", "job %s has not ended in time",
                watch->request.job_id);
     return err_hint(err, "it goes on all the same; see: haul show %s", watch->request.job_id);

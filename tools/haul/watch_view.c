@@ -120,7 +120,8 @@ static void show_state(struct watch_view *view, const char *state, const struct 
     if (error != NULL)
         add_error(out, error);
     const struct jval *receipt = jval_get(data, "receipt");
-    if (receipt != NULL)
+    /* Of a failure only what has happened: with no row read, nothing has. */
+    if (receipt != NULL && (error == NULL || jval_int(receipt, "rows_read", 0) > 0))
         receipt_view(receipt, "  ", &out->text);
     view->last_line_us = 0;
 }

@@ -212,8 +212,11 @@ static enum outcome connect_session(struct session *session, struct err *err)
     session->is_open = true;
     set_options(&session->link, session);
     (void)mysql_optionsv(&session->link, MARIADB_OPT_IO_WAIT, mys_wait_io);
-    if (!connect_link(&session->link, session))
-        return mys_last_error(session, MYS_CONNECT, err);
+    if (!connect_link(&session->link, session)) {
+        (void)mys_last_error(session, MYS_CONNECT, err);
+        return err_prefix(err, "connect to %s port %d", session->config.host,
+                          (int)session->config.port);
+    }
     if (!has_wanted_tls(&session->link, session))
         return FAIL(err, OUTCOME_PERMANENT, "connect.tls",
                     "mysql: the server offers no TLS, which the connection requires");
