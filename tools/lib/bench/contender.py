@@ -70,6 +70,7 @@ class Contender:
 
     def close(self):
         self.haul.close()
+        self.haul = None  # its Kafka clients end with it, before the servers do
         self.hub.drop()
 
     # --- jobs ------------------------------------------------------------------------------------
