@@ -359,6 +359,7 @@ def test_a_second_sigterm_ends_it_at_once(runtime):
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.faults
 def test_the_broker_may_go_and_come_back(runtime):
     runtime.start()
     jobs = [runtime.send(sleep_ms=200) for _ in range(10)]
@@ -372,6 +373,7 @@ def test_the_broker_may_go_and_come_back(runtime):
     runtime.wait_committed()
 
 
+@pytest.mark.faults
 def test_redis_may_go_and_come_back(runtime):
     worker = runtime.start()
     runtime.haul.servers.kill("redis")
@@ -384,6 +386,7 @@ def test_redis_may_go_and_come_back(runtime):
     assert runtime.effects(job) == [(1, True)], "an outage counts as no attempt"
 
 
+@pytest.mark.faults
 def test_the_hub_may_go_and_come_back(runtime):
     worker = runtime.start()
     running = runtime.send(kind="noop", sleep_ms=0)

@@ -214,6 +214,7 @@ def retries_of(sync, job):
     return [event["data"]["error"] for event in sync.haul.events_of(job) if event["state"] == "retrying"]
 
 
+@pytest.mark.faults
 def test_the_source_dies_in_the_middle(sync):
     sync.row_count = 20000  # more than is read ahead
     with in_the_middle(sync) as (_, job, gate):
@@ -229,6 +230,7 @@ def test_the_source_dies_in_the_middle(sync):
     assert_one_end(sync, job)
 
 
+@pytest.mark.faults
 def test_the_target_dies_in_the_middle(sync_to_mariadb):
     sync = sync_to_mariadb
     with in_the_middle(sync, MARIADB_STAGES) as (_, job, gate):
@@ -243,6 +245,7 @@ def test_the_target_dies_in_the_middle(sync_to_mariadb):
     assert_one_end(sync, job)
 
 
+@pytest.mark.faults
 def test_redis_forgets_and_goes_in_the_middle(sync):
     with in_the_middle(sync) as (_, job, gate):
         sync.haul.servers.kill("redis")
@@ -253,6 +256,7 @@ def test_redis_forgets_and_goes_in_the_middle(sync):
     assert_one_end(sync, job)
 
 
+@pytest.mark.faults
 def test_kafka_goes_in_the_middle(sync):
     with in_the_middle(sync) as (_, job, gate):
         sync.haul.servers.kill("kafka")
@@ -265,6 +269,7 @@ def test_kafka_goes_in_the_middle(sync):
     assert_one_end(sync, job)
 
 
+@pytest.mark.faults
 def test_the_hub_goes_in_the_middle(haul, mariadb_database, servers, unique):
     """The hub only: from MariaDB to MariaDB. No attempt is counted, and what was durable is not read again."""
     other = MariadbDatabase(servers, f"app_{unique}_to")

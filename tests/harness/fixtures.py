@@ -12,6 +12,9 @@ from harness.servers import Servers
 from harness.topics import Topics
 
 _numbers = itertools.count(1)
+# Redis has 16 databases: each of the processes that run tests side by side has three.
+_first = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 5 * 3 + 1
+_redis_databases = itertools.cycle(range(_first, _first + 3))
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +30,13 @@ def servers_of_session():
 
 
 @pytest.fixture
-def servers(servers_of_session):
-    """Real MariaDB, PostgreSQL, Redis and Kafka, all of them up; harness/servers.py says what they hold."""
-    yield servers_of_session
-    servers_of_session.heal()
+def servers(servers_of_session, request):
+    """Real MariaDB, PostgreSQL, Redis and Kafka, all of them up; harness/servers.py says what they hold.
+
+    A test that kills, stops, pauses or restarts one is marked `faults`: it runs without others beside it.
+    """
+    with servers_of_session.held(alone=request.node.get_closest_marker("faults") is not None):
+        yield servers_of_session
 
 
 @pytest.fixture
@@ -57,10 +63,11 @@ def mariadb_database(servers, unique):
 
 @pytest.fixture
 def topics(servers):
-    """Kafka without a topic of any earlier test; harness/topics.py."""
+    """Kafka seen from outside (harness/topics.py); the topics made through it go with the test."""
     topics = Topics(servers)
-    topics.delete_all()
-    return topics
+    yield topics
+    servers.heal()
+    topics.delete(*topics.made)
 
 
 @pytest.fixture
@@ -75,7 +82,7 @@ def hub(servers, unique):
 @pytest.fixture
 def bare_haul(servers, hub, unique, tmp_path):
     """Haul before `haul migrate`."""
-    database = next(_numbers) % 15 + 1
+    database = next(_redis_databases)
     servers.connect_redis(admin=True, db=database).flushdb()
     haul = Haul(servers, hub, tmp_path, unique, database)
     yield haul

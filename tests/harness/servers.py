@@ -4,11 +4,13 @@ servers.postgres, .mariadb, .redis, .kafka, .tls hold what `tools/servers env` p
 user, password, database, url, admin_user, ... (servers.postgres.admin_url).
 """
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +29,7 @@ class Servers:
     def __init__(self, folder, names=(), options=("--tls",)):
         self.folder = Path(folder)
         self.disturbed = set()
+        self.is_alone = False
         self._call("start", *names, *options)
         text = self._call("env", "--json")
         for name, values in json.loads(text).items():
@@ -54,21 +57,40 @@ class Servers:
         lines = self._call("env").splitlines()
         return {key: value.strip("'") for key, value in (line.split("=", 1) for line in lines)}
 
+    @contextmanager
+    def held(self, alone):
+        """For the length of a test: with other processes' tests, or alone when it does harm.
+
+        The turn is taken first, so that whoever wants to be alone is not overtaken for ever.
+        """
+        with open(self.folder / "turn", "w") as turn, open(self.folder / "users", "w") as users:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            fcntl.flock(turn, fcntl.LOCK_UN)
+            self.is_alone = alone
+            try:
+                yield self
+            finally:
+                self.heal()
+                self.is_alone = False
+
     # --- faults: whatever is down or hangs after a test is put right before the next one ---------
+
+    def _disturb(self, verb, name):
+        assert self.is_alone, "a test that harms a server needs the mark: @pytest.mark.faults"
+        self.disturbed.add(name)
+        self._call(verb, name)
 
     def kill(self, name):
         """kill -9."""
-        self.disturbed.add(name)
-        self._call("kill9", name)
+        self._disturb("kill9", name)
 
     def stop(self, name):
-        self.disturbed.add(name)
-        self._call("stop", name)
+        self._disturb("stop", name)
 
     def pause(self, name):
         """It hangs: connections stay, nothing is answered."""
-        self.disturbed.add(name)
-        self._call("pause", name)
+        self._disturb("pause", name)
 
     def resume(self, name):
         self._call("resume", name)
@@ -78,7 +100,7 @@ class Servers:
         self._call("start", name)
 
     def restart(self, name):
-        self._call("restart", name)
+        self._disturb("restart", name)
 
     def heal(self):
         for name in sorted(self.disturbed):

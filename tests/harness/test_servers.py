@@ -61,6 +61,7 @@ ANSWERS = {"postgres": postgres_answers, "mariadb": mariadb_answers,
            "redis": redis_answers, "kafka": kafka_answers}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", ANSWERS)
 def test_server_answers_and_comes_back(servers, name):
     ANSWERS[name](servers)
@@ -73,6 +74,7 @@ def test_server_answers_and_comes_back(servers, name):
     ANSWERS[name](servers)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", ["postgres", "mariadb"])
 def test_committed_rows_survive_kill(servers, name, request):
     database = request.getfixturevalue(f"{name}_database")
@@ -84,6 +86,7 @@ def test_committed_rows_survive_kill(servers, name, request):
     assert database.query("SELECT count(*) FROM t") == [(2,)]
 
 
+@pytest.mark.faults
 def test_kafka_messages_survive_kill(servers, topics, unique):
     topics.create(unique)
     topics.produce(unique, b"before")
@@ -93,6 +96,7 @@ def test_kafka_messages_survive_kill(servers, topics, unique):
     assert [message.value() for message in topics.read(unique)] == [b"before", b"after"]
 
 
+@pytest.mark.faults
 def test_paused_server_hangs_and_is_healed(servers):
     servers.pause("redis")
     with pytest.raises(redis.exceptions.TimeoutError):

@@ -16,14 +16,16 @@ class Topics:
         self.way = way
         self.admin = AdminClient(servers.kafka_options(way))
         self._producer = None
+        self.made = set()
 
     def names(self):
         found = self.admin.list_topics(timeout=20).topics
         return {name for name in found if not name.startswith("__")}
 
     def create(self, *names, partitions=1):
-        made = self.admin.create_topics([NewTopic(name, partitions, 1) for name in names])
-        for name, future in made.items():
+        self.made.update(names)
+        asked = self.admin.create_topics([NewTopic(name, partitions, 1) for name in names])
+        for future in asked.values():
             try:
                 future.result(timeout=20)
             except KafkaException as error:
@@ -38,9 +40,6 @@ class Topics:
         for future in self.admin.delete_topics(present, operation_timeout=20).values():
             future.result(timeout=20)
         wait_for(lambda: not set(present) & self.names(), f"topics {present} to be gone")
-
-    def delete_all(self):
-        self.delete(*self.names())
 
     def produce(self, topic, value, key=None, headers=None):
         """One message, delivered when this returns."""

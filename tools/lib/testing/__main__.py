@@ -26,6 +26,7 @@ NEED_SERVERS = {"harness", "contract", "e2e"}
 TSAN_FLOORS = ("run_", "sync_")  # those with threads, on the in-memory bus
 TOOL = ROOT / "tools" / "servers"
 FUZZ_SECONDS = 5
+PROCESSES = min(max(os.cpu_count(), 2), 4)  # end-to-end tests mostly wait
 
 
 def parse_arguments():
@@ -138,7 +139,8 @@ class Plan:
             return
         self.results.begin(f"{group} ({preset})" if preset else group)
         build_env = {"HAUL_BUILD": str(ROOT / "build" / preset)} if preset else {}
-        run_pytest(group, self.results, self.options.words, {**build_env, **(env or {})})
+        run_pytest(group, self.results, self.options.words, {**build_env, **(env or {})},
+                   processes=PROCESSES if group in NEED_SERVERS else 1)
         self.results.end()
 
     # --- the groups, by name ---------------------------------------------------------------------

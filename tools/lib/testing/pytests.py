@@ -1,5 +1,6 @@
 """A folder of pytest tests: run, and its JUnit report counted."""
 
+import importlib.util
 import re
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -11,11 +12,14 @@ from testing.programs import run
 NOTHING_COLLECTED = 5
 
 
-def run_pytest(folder, results, words="", env=None, timeout_s=900):
+def run_pytest(folder, results, words="", env=None, timeout_s=1200, processes=1):
+    """processes: that many at a time, where the tests keep apart (fixture `servers`)."""
     with tempfile.TemporaryDirectory(prefix="haul-test-") as scratch:
         report = Path(scratch) / "report.xml"
         command = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "--tb=short",
                    "--continue-on-collection-errors", "-o", "junit_logging=all", f"--junitxml={report}", folder]
+        if processes > 1 and importlib.util.find_spec("xdist") is not None:
+            command += ["-n", str(processes)]
         if words:
             command += ["-k", words]
         ran = run(command, timeout_s, env, ROOT / "tests")
