@@ -9,13 +9,13 @@
 #include "base/clock.h"
 #include "commands.h"
 #include "dlq_scan.h"
+#include "replay_report.h"
 #include "run/ledger.h"
 #include "run/topics.h"
 
 #define LOCK_KEY INT64_C(0x6861756c02) /* "haul", 2 */
 #define LOCK_TIMEOUT_MS 1000
 #define LEDGER_ARENA_BYTES ((size_t)32 << 20)
-#define GROUPS_MAX 512
 
 struct replay_options {
     struct dlq_filter filter;
@@ -60,25 +60,6 @@ static const struct field replay_fields[] = {
 static const struct field_table replay_table = {
     "dlq replay", NULL, replay_fields, FIELDS_COUNT(replay_fields), sizeof(struct replay_options)};
 
-/* What becomes of a letter. */
-enum fate { FATE_SENT, FATE_LEFT, FATE_AGAIN, FATE_TOO_OFTEN, FATE_NO_JOB };
-#define FATE_COUNT (FATE_NO_JOB + 1)
-static const char *const fate_names[FATE_COUNT] = {
-    [FATE_SENT] = "replayed",         [FATE_LEFT] = "not asked for",
-    [FATE_AGAIN] = "replayed before", [FATE_TOO_OFTEN] = "replayed too often",
-    [FATE_NO_JOB] = "not a job",
-};
-static const char *const fate_keys[FATE_COUNT] = {
-    [FATE_SENT] = "replayed",       [FATE_LEFT] = "filtered",    [FATE_AGAIN] = "replayed_before",
-    [FATE_TOO_OFTEN] = "too_often", [FATE_NO_JOB] = "not_a_job",
-};
-
-/* A bar of the histogram. */
-struct group {
-    const char *class, *code, *kind;
-    int64_t counts[FATE_COUNT];
-};
-
 struct replay {
     struct cli *cli;
     const struct replay_options *options;
@@ -87,9 +68,7 @@ struct replay {
     struct dlq_scan scan;
     struct topic_name jobs_topic;
     bool *is_held; /* by partition: a letter was left, the commit stays before it */
-    int64_t counts[FATE_COUNT];
-    struct group groups[GROUPS_MAX];
-    size_t group_count;
+    struct replay_report report;
     int64_t next_us; /* when the rate allows the next one, monotonic */
 };
 
@@ -165,35 +144,6 @@ static enum outcome commit_letter(struct replay *replay, const struct kafka_mess
                                  err);
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static void count_letter(struct replay *replay, const struct dead_letter *letter, enum fate fate)
-{
-    const struct job_trail *trail = &letter->trail;
-    struct group *group = replay->groups;
-    replay->counts[fate]++;
-    if (fate == FATE_LEFT)
-        return;
-    for (; group < replay->groups + replay->group_count; group++) {
-        if (same(group->class, trail->error_class) && same(group->code, trail->error_code) &&
-            same(group->kind, letter->kind))
-            break;
-    }
-    if (group == replay->groups + GROUPS_MAX)
-        return;
-    if (group == replay->groups + replay->group_count) {
-        struct arena *arena = &replay->cli->arena;
-        group->class = arena_strdup(arena, trail->error_class);
-        group->code = arena_strdup(arena, trail->error_code);
-        group->kind = arena_strdup(arena, letter->kind);
-        replay->group_count++;
-    }
-    group->counts[fate]++;
-}
-
 static enum outcome visit(void *ctx, const struct kafka_message *message,
                           const struct dead_letter *letter, bool *stop, struct err *err)
 {
@@ -202,70 +152,10 @@ static enum outcome visit(void *ctx, const struct kafka_message *message,
     TRY(decide(replay, letter, &fate, err));
     if (fate == FATE_SENT && !replay->options->dry_run)
         TRY(send_letter(replay, message, err));
-    count_letter(replay, letter, fate);
+    replay_report_count(&replay->report, letter, fate);
     TRY(commit_letter(replay, message, fate, err));
-    *stop = replay->options->limit > 0 && replay->counts[FATE_SENT] >= replay->options->limit;
-    return OUTCOME_OK;
-}
-
-/* ---- the report ---- */
-
-static void write_counts(struct jwrite *w, const int64_t counts[FATE_COUNT])
-{
-    for (size_t i = 0; i < FATE_COUNT; i++)
-        jwrite_member_int(w, fate_keys[i], counts[i]);
-}
-
-static void write_report(const struct replay *replay, struct jwrite *w)
-{
-    jwrite_open_object(w);
-    jwrite_member_bool(w, "dry_run", replay->options->dry_run);
-    write_counts(w, replay->counts);
-    jwrite_key(w, "by");
-    jwrite_open_array(w);
-    for (size_t i = 0; i < replay->group_count; i++) {
-        const struct group *group = &replay->groups[i];
-        jwrite_open_object(w);
-        jwrite_member_text(w, "class", group->class);
-        jwrite_member_text(w, "code", group->code);
-        jwrite_member_text(w, "kind", group->kind);
-        write_counts(w, group->counts);
-        jwrite_close_object(w);
-    }
-    jwrite_close_array(w);
-    jwrite_close_object(w);
-}
-
-static enum outcome print_report(struct replay *replay, struct err *err)
-{
-    static const struct sheet_column columns[] = {
-        {"class", "CLASS", SHEET_TEXT},     {"code", "CODE", SHEET_TEXT},
-        {"kind", "KIND", SHEET_TEXT},       {"replayed", "REPLAYED", SHEET_INT},
-        {"before", "BEFORE", SHEET_INT},    {"too_often", "TOO OFTEN", SHEET_INT},
-        {"not_a_job", "NO JOB", SHEET_INT},
-    };
-    struct out *out = &replay->cli->out;
-    if (out->json) {
-        struct jwrite w = out_json(out);
-        write_report(replay, &w);
-        out_json_end(out);
-        return OUTCOME_OK;
-    }
-    struct sheet sheet =
-        sheet_new(columns, FIELDS_COUNT(columns), "no dead letters", &replay->cli->arena);
-    for (size_t i = 0; i < replay->group_count; i++) {
-        const struct group *group = &replay->groups[i];
-        SHEET_ROW(&sheet, group->class, group->code, group->kind,
-                  SHEET_I64(group->counts[FATE_SENT]), SHEET_I64(group->counts[FATE_AGAIN]),
-                  SHEET_I64(group->counts[FATE_TOO_OFTEN]), SHEET_I64(group->counts[FATE_NO_JOB]));
-    }
-    if (sheet.failed)
-        return FAIL_NO_MEMORY(err);
-    sheet_print(&sheet, out);
-    out_addf(out, "%s", replay->options->dry_run ? "dry run, nothing was sent: " : "");
-    for (size_t i = 0; i < FATE_COUNT; i++)
-        out_addf(out, "%s%lld %s", i == 0 ? "" : ", ", (long long)replay->counts[i], fate_names[i]);
-    out_addf(out, "\n");
+    *stop =
+        replay->options->limit > 0 && replay->report.counts[FATE_SENT] >= replay->options->limit;
     return OUTCOME_OK;
 }
 
@@ -285,7 +175,7 @@ static enum outcome audit(const struct replay *replay, const char *action, struc
     jwrite_member_text(&w, "kind", filter->kind);
     jwrite_member_text(&w, "job", filter->job);
     jwrite_key(&w, "report");
-    write_report(replay, &w);
+    replay_report_write(&replay->report, &w);
     jwrite_close_object(&w);
     return hub_audit_add(replay->hub,
                          &(struct hub_audit){action, replay->cli->settings.workspace,
@@ -320,7 +210,7 @@ static enum outcome run_locked(struct replay *replay, struct err *err)
     }
     kafka_producer_close(replay->producer, 0);
     TRY(outcome);
-    return print_report(replay, err);
+    return replay_report_print(&replay->report, &cli->out, err);
 }
 
 static enum outcome run_replay(struct cli *cli, struct err *err)
@@ -329,6 +219,8 @@ static enum outcome run_replay(struct cli *cli, struct err *err)
     TRY_ALLOC(replay, err);
     replay->cli = cli;
     replay->options = cli->options;
+    replay->report =
+        (struct replay_report){.arena = &cli->arena, .dry_run = replay->options->dry_run};
     const char *worker = replay->options->filter.worker;
     TRY(cli_hub(cli, &replay->hub, err));
     replay->jobs_topic = topic_name_of(TOPIC_JOBS, cli->settings.topic_prefix, worker, 0);
