@@ -248,7 +248,9 @@ struct connector {
                                         struct err *err);
 
     /* Takes the sync's checkpoint for this fence: makes table and row when missing, gives the
-     * state (NULL = none yet). CANCELLED "fenced" when a greater fence holds it. */
+     * state (NULL = none yet). CANCELLED "fenced" when a greater fence holds it. Ends, where the
+     * system lets it, the sessions that write for the sync with a smaller one: their worker may be
+     * asleep, and their locks would keep this one waiting. */
     MUST_USE enum outcome (*checkpoint_take)(struct session *session,
                                              const struct checkpoint_ref *checkpoint,
                                              struct arena *arena, const char **ret_state,

@@ -60,7 +60,11 @@ struct sync {
 };
 
 /* ---- plan.c ---- */
+/* Both sides. Before its second half a run takes its fence: a worker that sleeps may hold the
+ * target locked until then. */
 MUST_USE enum outcome plan_make(struct sync *sync, struct err *err);
+MUST_USE enum outcome plan_source(struct sync *sync, struct err *err);
+MUST_USE enum outcome plan_target(struct sync *sync, struct err *err);
 /* The plan by which `table` of the target is read back in the types that were written. */
 MUST_USE enum outcome plan_read_back(struct sync *sync, const struct table_spec *table,
                                      struct mapping *ret_mapping, struct err *err);

@@ -240,7 +240,7 @@ static enum outcome compare_target(struct sync *sync, struct err *err)
     return compile_without(sync, omitted, err);
 }
 
-enum outcome plan_make(struct sync *sync, struct err *err)
+enum outcome plan_source(struct sync *sync, struct err *err)
 {
     const struct sync_spec *spec = sync->spec;
     struct sync_plan *plan = &sync->plan;
@@ -251,7 +251,12 @@ enum outcome plan_make(struct sync *sync, struct err *err)
                                     err));
     struct mapping_item *items = spec_items(spec, sync->arena);
     TRY_ALLOC(items, err);
-    TRY(compile(sync, items, spec->columns.count, err));
+    return compile(sync, items, spec->columns.count, err);
+}
+
+enum outcome plan_target(struct sync *sync, struct err *err)
+{
+    struct sync_plan *plan = &sync->plan;
     TRY(describe_target(sync, err));
     if (plan->target_exists)
         TRY(compare_target(sync, err));
@@ -260,6 +265,12 @@ enum outcome plan_make(struct sync *sync, struct err *err)
     choose_split(plan);
     identify(sync);
     return OUTCOME_OK;
+}
+
+enum outcome plan_make(struct sync *sync, struct err *err)
+{
+    TRY(plan_source(sync, err));
+    return plan_target(sync, err);
 }
 
 enum outcome plan_read_back(struct sync *sync, const struct table_spec *table,

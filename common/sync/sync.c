@@ -106,14 +106,19 @@ static void take_policy(struct sync *sync)
         sync->policy.actions[i] = (enum value_action)actions[i];
 }
 
-/* The checkpoint of another definition is no checkpoint of this one. */
-enum outcome sync_take_checkpoint(struct sync *sync, struct err *err)
+static enum outcome take_fence(struct sync *sync, struct err *err)
 {
     const char *text;
     TRY(sync_target(sync)->checkpoint_take(sync->target, &sync->checkpoint, sync->arena, &text,
                                            err));
     if (text != NULL && text[0] != '\0' && strcmp(text, "{}") != 0)
         TRY(sync_state_parse(text, sync->arena, &sync->state, err));
+    return OUTCOME_OK;
+}
+
+/* The checkpoint of another definition is no checkpoint of this one. */
+static void judge_checkpoint(struct sync *sync)
+{
     if (sync->state.definition != NULL &&
         strcmp(sync->state.definition, sync->plan.definition) != 0) {
         receipt_note(sync->receipt, "the sync's source, target, mode or cursor has changed: it "
@@ -125,6 +130,12 @@ enum outcome sync_take_checkpoint(struct sync *sync, struct err *err)
         sync->state = (struct sync_state){0};
     }
     sync->receipt->checkpoint_before = sync->state.cursor;
+}
+
+enum outcome sync_take_checkpoint(struct sync *sync, struct err *err)
+{
+    TRY(take_fence(sync, err));
+    judge_checkpoint(sync);
     return OUTCOME_OK;
 }
 
@@ -154,8 +165,10 @@ static enum outcome run(struct sync *sync, struct err *err)
 {
     TRY(sync_spec_check(sync->spec, err));
     TRY(sync_open_both(sync, err));
-    TRY(plan_make(sync, err));
-    TRY(sync_take_checkpoint(sync, err));
+    TRY(plan_source(sync, err));
+    TRY(take_fence(sync, err));
+    TRY(plan_target(sync, err));
+    judge_checkpoint(sync);
     sync->rows_total = sync->plan.source.rows_estimate;
     TRY(move(sync, err));
     sync->receipt->checkpoint_after = sync->state.cursor;

@@ -749,11 +749,14 @@ static void test_a_commit_that_fails_leaves_nothing(void)
     connector_mysql.write_end(w.writer);
     CHECK_OK(connector_mysql.write_begin(w.session, &w.request, &w.writer, &err), &err);
     CHECK_OK(write_some(&w, "2|b\n"), &err);
-    if (begin_writing(&next, "id int64(32) not null, v text(9)", WRITE_MERGE)) {
-        CHECK_OUTCOME(connector_mysql.write_commit(w.writer, "{}", &err), OUTCOME_CANCELLED, &err);
-        CHECK_TEXT(err.code, "fenced");
-        CHECK_OK(write_some(&next, "3|c\n"), &err);
-    }
+    sql("UPDATE _haul_checkpoint SET fence = fence + 1");
+    CHECK_OUTCOME(connector_mysql.write_commit(w.writer, "{}", &err), OUTCOME_CANCELLED, &err);
+    CHECK_TEXT(err.code, "fenced");
+    sql("UPDATE _haul_checkpoint SET fence = fence - 1");
+    CHECK_OK(write_some(&w, "3|c\n"), &err);
+    if (begin_writing(&next, "id int64(32) not null, v text(9)", WRITE_MERGE)) /* ends the other */
+        CHECK_OK(write_some(&next, "3|d\n"), &err);
+    CHECK_OUTCOME(connector_mysql.write_commit(w.writer, "{}", &err), OUTCOME_RETRY, &err);
     connector_mysql.write_end(w.writer);
     connector_mysql.close(w.session);
     end_writing(&next);

@@ -176,17 +176,18 @@ def test_killed_with_mariadb_as_target(sync_to_mariadb, stage, late):
 
 # --- a worker that sleeps -------------------------------------------------------------------------
 
-@pytest.mark.parametrize("stage", ["checkpoint", "verify", "receipt", "ledger"])
-def test_asleep_at(sync, stage):
-    """Stopped for longer than its lease, while another one does the job: it wakes up, and does no harm."""
+def sleep_through(sync, stages, stage):
+    """Stopped for longer than its lease while others do the job and a later one; what it left open in the target
+    keeps nobody waiting, and it wakes up and does no harm."""
     sleeper = with_old_rows(sync)
-    with STAGES[stage](sync) as gate:
+    with stages[stage](sync) as gate:
         job = sync.send(**SPEC)
         gate.wait_reached()
         sleeper.pause()
         gate.open()
         sync.start()
-        sync.haul.wait_succeeded(job)
+        data = sync.haul.wait_succeeded(job)
+        assert data["attempt"] == 1, "waiting for the sleeper burnt an attempt"
         sync.assert_same()
         sync.rename("third")
         later = sync.send(**SPEC)
@@ -196,6 +197,16 @@ def test_asleep_at(sync, stage):
         sleeper.stop()
     assert sync.names() == {"third"}
     assert_one_end(sync, job)
+
+
+@pytest.mark.parametrize("stage", ["checkpoint", "third-chunk", "verify", "swap", "receipt", "ledger"])
+def test_asleep_at(sync, stage):
+    sleep_through(sync, STAGES, stage)
+
+
+@pytest.mark.parametrize("stage", MARIADB_STAGES)
+def test_asleep_with_mariadb_as_target(sync_to_mariadb, stage):
+    sleep_through(sync_to_mariadb, MARIADB_STAGES, stage)
 
 
 # --- servers that go ------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ static enum outcome fail_fenced(const struct checkpoint_ref *checkpoint, struct 
 /* ---- the lock ---- */
 
 /* Names of locks have 64 characters at most, and are one for all schemas. */
-static void add_lock_name(struct str *sql, const struct session *session,
-                          const struct checkpoint_ref *checkpoint)
+void mys_checkpoint_lock_name(struct str *sql, const struct session *session,
+                              const struct checkpoint_ref *checkpoint)
 {
     struct stream_ref table = {checkpoint->schema, HAUL_CHECKPOINT_TABLE, NULL};
     const char *schema = mys_schema_of(session, &table);
@@ -48,7 +48,7 @@ enum outcome mys_checkpoint_lock(struct session *session, const struct checkpoin
 {
     STR_AUTO struct str sql = str_with_max(STR_MAX_DEFAULT);
     str_add_text(&sql, "SELECT GET_LOCK(");
-    add_lock_name(&sql, session, checkpoint);
+    mys_checkpoint_lock_name(&sql, session, checkpoint);
     str_addf(&sql, ", %d)", LOCK_WAIT_S);
     MYS_RES_AUTO MYSQL_RES *result = NULL;
     TRY(mys_select(session, MYS_TARGET, &sql, &result, err));
@@ -63,7 +63,7 @@ void mys_checkpoint_unlock(struct session *session, const struct checkpoint_ref 
 {
     STR_AUTO struct str sql = str_with_max(STR_MAX_DEFAULT);
     str_add_text(&sql, "DO RELEASE_LOCK(");
-    add_lock_name(&sql, session, checkpoint);
+    mys_checkpoint_lock_name(&sql, session, checkpoint);
     str_add_char(&sql, ')');
     if (!sql.failed) /* a connection that is gone holds none */
         (void)mysql_real_query(&session->link, sql.data, sql.len);
@@ -192,8 +192,10 @@ enum outcome mys_checkpoint_take(struct session *session, const struct checkpoin
                                  struct arena *arena, const char **ret_state, struct err *err)
 {
     TRY(create_table(session, checkpoint, err));
+    TRY(mys_takeover_end_stale(session, checkpoint, err));
     TRY(mys_checkpoint_lock(session, checkpoint, err));
     enum outcome outcome = take(session, checkpoint, arena, ret_state, err);
     mys_checkpoint_unlock(session, checkpoint);
-    return outcome;
+    TRY(outcome);
+    return mys_takeover_mark(session, checkpoint, err);
 }

@@ -235,7 +235,7 @@ enum outcome mys_table_finish(struct session *session, const struct finish_reque
 enum outcome mys_stage_drop(struct session *session, const struct stream_ref *stage,
                             struct err *err);
 
-/* ---- target: checkpoints and swap (checkpoint.c, swap.c) ---- */
+/* ---- target: checkpoints and swap (checkpoint.c, takeover.c, swap.c) ---- */
 
 enum outcome mys_checkpoint_take(struct session *session, const struct checkpoint_ref *checkpoint,
                                  struct arena *arena, const char **ret_state, struct err *err);
@@ -249,6 +249,15 @@ enum outcome mys_checkpoint_update(struct session *session, const struct checkpo
 enum outcome mys_checkpoint_lock(struct session *session, const struct checkpoint_ref *checkpoint,
                                  struct err *err);
 void mys_checkpoint_unlock(struct session *session, const struct checkpoint_ref *checkpoint);
+/* Adds an expression: the name of that lock. */
+void mys_checkpoint_lock_name(struct str *sql, const struct session *session,
+                              const struct checkpoint_ref *checkpoint);
+/* Ends the connections that write for the sync with a smaller fence than this one (takeover.c). */
+enum outcome mys_takeover_end_stale(struct session *session,
+                                    const struct checkpoint_ref *checkpoint, struct err *err);
+/* Marks this connection as one that writes for the sync; its fence is in the checkpoint already. */
+enum outcome mys_takeover_mark(struct session *session, const struct checkpoint_ref *checkpoint,
+                               struct err *err);
 enum outcome mys_table_swap(struct session *session, const struct swap_request *request,
                             struct err *err);
 /* The swap that a dead worker had begun, found in the checkpoint. */

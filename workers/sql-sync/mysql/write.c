@@ -24,6 +24,7 @@ static enum outcome prepare(struct writer *writer, struct err *err)
         return FAIL_NO_MEMORY(err);
     if (request->how != WRITE_INSERT && request->key_count == 0)
         return FAIL_BUG(err, "mysql: rows can't be merged without a key");
+    TRY(mys_takeover_mark(writer->session, &request->checkpoint, err));
     return mys_merge_prepare(writer, err);
 }
 

@@ -56,6 +56,7 @@ enum outcome pgc_checkpoint_take(struct session *session, const struct checkpoin
     struct stream_ref table = {checkpoint->schema, HAUL_CHECKPOINT_TABLE, NULL};
     pgc_session_does(session, SIDE_WRITE, "take the checkpoint in", &table);
     TRY(create_table(session, checkpoint, err));
+    TRY(pgc_takeover_end_stale(session, checkpoint, err));
     str_add_text(&sql, "INSERT INTO ");
     add_table(&sql, session, checkpoint);
     str_add_text(&sql, " AS c (sync_id, fence) VALUES (");
@@ -71,6 +72,7 @@ enum outcome pgc_checkpoint_take(struct session *session, const struct checkpoin
     char *copy = arena_strdup(arena, state);
     if (copy == NULL && state != NULL)
         return FAIL_NO_MEMORY(err);
+    TRY(pgc_takeover_mark(session, checkpoint, err));
     *ret_state = copy;
     return OUTCOME_OK;
 }

@@ -319,5 +319,12 @@ MUST_USE enum outcome pgc_checkpoint_take(struct session *session,
 MUST_USE enum outcome pgc_checkpoint_store(struct session *session,
                                            const struct checkpoint_ref *checkpoint,
                                            const char *state, struct err *err);
+/* Ends the sessions that write for the sync with a smaller fence than this one. */
+MUST_USE enum outcome pgc_takeover_end_stale(struct session *session,
+                                             const struct checkpoint_ref *checkpoint,
+                                             struct err *err);
+/* Marks this session as one that writes for the sync; its fence is in the checkpoint already. */
+MUST_USE enum outcome pgc_takeover_mark(struct session *session,
+                                        const struct checkpoint_ref *checkpoint, struct err *err);
 
 #endif

@@ -132,6 +132,7 @@ static enum outcome begin(struct writer *writer, const struct write_request *req
 {
     TRY(copy_request(writer, request, err));
     pgc_session_does(writer->session, SIDE_WRITE, "write", &writer->request.table);
+    TRY(pgc_takeover_mark(writer->session, &request->checkpoint, err));
     TRY(find_columns(writer, err));
     TRY(choose_encoders(writer, err));
     TRY(pgc_merge_prepare(writer, err));
