@@ -244,7 +244,7 @@ struct kafka_producer_options {
     int64_t queue_messages;      /* 0 = 20000 */
     int64_t queue_kbytes;        /* 0 = 16384 */
     int64_t delivery_timeout_ms; /* from send to the report; 0 = 30 s */
-    bool compress;               /* lz4 */
+    bool compress;               /* gzip: the one codec that every client has built in */
 };
 
 struct kafka_record {

@@ -65,7 +65,7 @@ static enum outcome fill_producer(rd_kafka_conf_t *settings,
     int64_t delivery_ms = kafka_or(options->delivery_timeout_ms, 30000);
     TRY(kafka_settings_text(settings, "enable.idempotence", "true", err));
     TRY(kafka_settings_text(settings, "partitioner", "murmur2_random", err));
-    TRY(kafka_settings_text(settings, "compression.codec", options->compress ? "lz4" : "none",
+    TRY(kafka_settings_text(settings, "compression.codec", options->compress ? "gzip" : "none",
                             err));
     const struct {
         const char *name;

@@ -19,6 +19,7 @@ PAGE = (ROOT / "docs" / "enqueue.md").read_text()
 PROGRAMS = dict(re.findall(r"<!-- run: (\S+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL))
 CACHE = Path(os.environ.get("HAUL_DOCS_CACHE", Path.home() / ".cache" / "haul" / "docs-tests"))
 FRANZ_GO = "v1.16.1"  # builds with Debian 12's Go
+KAFKAJS = "2.2.4"
 
 
 def tool(name):
@@ -38,6 +39,16 @@ def python_command(folder):
     return ["/usr/bin/python3", folder / "follow.py"]
 
 
+def node_command(folder):
+    node, npm = tool("node"), tool("npm")
+    modules = CACHE / "node"
+    modules.mkdir(parents=True, exist_ok=True)
+    if not (modules / "node_modules" / "kafkajs").exists():
+        fetch("kafkajs", [npm, "install", "--silent", "--no-audit", "--no-fund", f"kafkajs@{KAFKAJS}"], modules)
+    (folder / "node_modules").symlink_to(modules / "node_modules")
+    return [node, folder / "follow.mjs"]
+
+
 def go_command(folder):
     go = tool("go")
     env = {"GOPATH": str(CACHE / "go"), "GOCACHE": str(CACHE / "go-build"), "GOFLAGS": "-mod=mod -modcacherw",
@@ -55,7 +66,8 @@ def shell_command(folder):
     return ["/bin/sh", "-eu", folder / "follow.sh"]
 
 
-COMMANDS = {"follow.py": python_command, "follow.go": go_command, "follow.sh": shell_command}
+COMMANDS = {"follow.py": python_command, "follow.mjs": node_command, "follow.go": go_command,
+            "follow.sh": shell_command}
 
 
 def test_the_page_has_a_program_for_each_language():
