@@ -21,6 +21,7 @@
 #define FLOW_BATCH_BYTES (2u << 20)
 #define VERIFY_WHOLE_ROWS 65536 /* tables and deltas up to here are read back wholly */
 #define VERIFY_ONE_IN 64
+#define CHECKPOINT_ID_MAX 180
 
 struct sync_plan {
     struct stream_ref source_ref, target_ref;
@@ -49,6 +50,7 @@ struct sync {
     struct sync_plan plan;
     struct sync_state state;
     struct checkpoint_ref checkpoint;
+    char checkpoint_id[272]; /* "workspace/sync": what checkpoint.sync_id points to */
     struct value_policy policy;
     struct policy_counts policy_counts;
     int64_t now_us;

@@ -154,11 +154,12 @@ static void identify(struct sync *sync)
     const struct sync_spec *spec = sync->spec;
     struct sync_plan *plan = &sync->plan;
     struct str text __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
-    str_addf(&text, "%s|%s|%s|%s|%s|%s|%s|%s|%s", spec->source.connection_id,
-             spec->source.schema == NULL ? "" : spec->source.schema, spec->source.table,
-             spec->source.query == NULL ? "" : spec->source.query, spec->target.connection_id,
-             spec->target.schema == NULL ? "" : spec->target.schema, spec->target.table,
-             sync_mode_name(spec->mode), spec->cursor == NULL ? "" : spec->cursor);
+    str_addf(&text, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s", sync->checkpoint_id,
+             spec->source.connection_id, spec->source.schema == NULL ? "" : spec->source.schema,
+             spec->source.table, spec->source.query == NULL ? "" : spec->source.query,
+             spec->target.connection_id, spec->target.schema == NULL ? "" : spec->target.schema,
+             spec->target.table, sync_mode_name(spec->mode),
+             spec->cursor == NULL ? "" : spec->cursor);
     hash_text(&text, plan->definition);
     for (size_t i = 0; i < plan->column_count; i++) {
         str_addf(&text, "%s ", plan->columns[i].name);

@@ -5,6 +5,7 @@
 #include "io/hash.h"
 #include "sync/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool sync_is_cancelled(const struct sync *sync)
@@ -179,6 +180,24 @@ static enum outcome run(struct sync *sync, struct err *err)
     return OUTCOME_OK;
 }
 
+/* "workspace/sync"; long ones are cut and told apart by a hash, to fit any system's key. */
+static void name_checkpoint(struct sync *sync)
+{
+    char whole[sizeof sync->checkpoint_id], hash[HASH128_TEXT_SIZE], *id = sync->checkpoint_id;
+    const char *workspace = sync->env->workspace_id;
+    (void)snprintf(whole, sizeof whole, "%s%s%s", workspace == NULL ? "" : workspace,
+                   workspace == NULL ? "" : "/", sync->spec->sync_id);
+    sync->checkpoint.sync_id = id;
+    if (strlen(whole) <= CHECKPOINT_ID_MAX) {
+        text_copy(id, sizeof sync->checkpoint_id, whole);
+        return;
+    }
+    text_copy(id, CHECKPOINT_ID_MAX - HASH128_TEXT_SIZE, whole);
+    hash128_format(hash128_bytes(whole, strlen(whole)), hash);
+    size_t len = strlen(id);
+    (void)snprintf(id + len, sizeof sync->checkpoint_id - len, ":%s", hash);
+}
+
 void sync_init(struct sync *sync, const struct sync_env *env, const struct sync_spec *spec,
                struct arena *arena, struct receipt *receipt)
 {
@@ -186,9 +205,10 @@ void sync_init(struct sync *sync, const struct sync_env *env, const struct sync_
                           .spec = spec,
                           .arena = arena,
                           .receipt = receipt,
-                          .checkpoint = {spec->target.schema, spec->sync_id, env->fence},
+                          .checkpoint = {spec->target.schema, NULL, env->fence},
                           .now_us = clock_wall_us(),
                           .rows_total = -1};
+    name_checkpoint(sync);
     pthread_mutex_init(&sync->lock, NULL);
     sync->seed = hash128_bytes(&env->fence, sizeof env->fence).lo;
     take_policy(sync);

@@ -41,6 +41,8 @@ struct sync_endpoint {
 };
 
 struct sync_env {
+    const char
+        *workspace_id; /* syncs of two workspaces may have one id; NULL = only one is known */
     struct sync_endpoint source, target;
     int64_t fence;
     const volatile bool *cancelled; /* NULL = never */

@@ -154,6 +154,7 @@ static enum outcome run(const char *text, struct arena *arena, struct jwrite *w,
     TRY(load_endpoint(request, "target", arena, &env.target, err));
     TRY(fields_decode(&sync_spec_table, jval_get(request, "spec"), arena, spec, err));
     env.fence = jval_int(request, "fence", 1);
+    env.workspace_id = jval_text(request, "workspace_id", NULL);
     if (jval_bool(request, "estimate", false))
         return run_estimate(&env, spec, arena, w, err);
     if (jval_bool(request, "verify", false))

@@ -185,6 +185,17 @@ def test_upsert_into_a_table_that_stands_already(sync):
     assert sync.target.query("SELECT count(*) FROM t") == [(101,)]
 
 
+def test_two_workspaces_may_use_one_sync_id(sync_few):
+    sync = sync_few
+    shop(sync.source, 50)
+    spec = {"mode": "upsert", "cursor": "updated_at", "sync_id": "s" * 128}
+    assert sync.ok(spec, workspace_id="a" * 128)["path"] == "load"
+    other = {**spec, "target": {"connection_id": "b", "table": "u"}}
+    assert sync.ok(other, workspace_id="b" * 128)["path"] == "load"
+    assert sync.ok(spec, workspace_id="a" * 128)["path"] == "merge"
+    assert sync.ok(other, workspace_id="b" * 128)["path"] == "merge"
+
+
 # --- append ---------------------------------------------------------------------------------------
 
 def test_append_takes_each_row_once_also_at_ties(sync):

@@ -14,6 +14,7 @@ enum outcome endpoints_open(struct cli *cli, const char *workspace_id, const str
                             &opened.target, err) != OUTCOME_OK)
         return err_prefix(err, "target");
     opened.env = (struct sync_env){
+        .workspace_id = workspace_id,
         .source = {opened.source.connector, opened.source.config},
         .target = {opened.target.connector, opened.target.config},
     };

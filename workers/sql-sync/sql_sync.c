@@ -85,7 +85,8 @@ static enum outcome run_between(struct sql_job *sql, struct receipt *receipt, st
     if (hub_connection_load(job->hub, job->workspace_id, sql->spec->target.connection_id,
                             job->arena, &target, err) != OUTCOME_OK)
         return err_prefix(err, "target");
-    struct sync_env env = {.source = {source.connector, source.config},
+    struct sync_env env = {.workspace_id = job->workspace_id,
+                           .source = {source.connector, source.config},
                            .target = {target.connector, target.config},
                            .fence = job->fence,
                            .cancelled = job->cancelled,

@@ -306,7 +306,8 @@ static void test_rebalances_between_two(void)
     CHECK_INT(first.partitions, 1);
     CHECK_INT(second.partitions, 1);
     CHECK(first.revoked >= 1);
-    CHECK_INT(first.assigned, first.revoked + 1);
+    /* the last rebalance may be between its two halves */
+    CHECK(first.assigned == first.revoked || first.assigned == first.revoked + 1);
     CHECK_INT(first.lost + second.lost, 0);
     kafka_consumer_close(first.consumer);
     kafka_consumer_close(second.consumer);
