@@ -207,6 +207,7 @@ class Plan:
 
 def stop(number, _):
     end_all()
+    print(f"stopped by {signal.Signals(number).name}", flush=True)
     sys.exit(128 + number)
 
 
