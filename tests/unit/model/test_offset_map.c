@@ -71,6 +71,92 @@ static void test_window_is_bounded(void)
     CHECK_INT(offset_map_take(&map, WINDOW), OFFSET_TAKEN);
 }
 
+/* The log was cut below what was committed (or made anew): its records are no known ones. */
+static void test_reset_below_the_committed_offset(void)
+{
+    uint64_t bits[OFFSET_MAP_WORDS(WINDOW)];
+    struct offset_map map;
+    offset_map_init(&map, bits, WINDOW);
+    offset_map_reset(&map, 1000);
+    CHECK_INT(offset_map_take(&map, 500), OFFSET_TAKEN);
+    CHECK_INT(map.committed, 500);
+    CHECK_INT(offset_map_take(&map, 501), OFFSET_TAKEN);
+    CHECK(offset_map_complete(&map, 500));
+    offset_map_set_floor(&map, 501);
+    CHECK_INT(offset_map_take(&map, 501), OFFSET_KNOWN);
+    CHECK_INT(offset_map_take(&map, 3), OFFSET_TAKEN);
+    CHECK_INT(map.committed, 3);
+    CHECK(!offset_map_complete(&map, 501));
+}
+
+/* Retention took what lies below: reading goes on above the committed offset. */
+static void test_reset_above_the_committed_offset(void)
+{
+    uint64_t bits[OFFSET_MAP_WORDS(WINDOW)];
+    struct offset_map map;
+    offset_map_init(&map, bits, WINDOW);
+    offset_map_reset(&map, 10);
+    CHECK_INT(offset_map_take(&map, 10000), OFFSET_TAKEN);
+    CHECK_INT(map.committed, 10000);
+    CHECK_INT(offset_map_span(&map), 1);
+}
+
+static void test_window_grows_and_shrinks(void)
+{
+    uint64_t small[OFFSET_MAP_WORDS(64)], large[OFFSET_MAP_WORDS(256)], *had;
+    struct offset_map map;
+    offset_map_init_growing(&map, small, 64, 256);
+    offset_map_reset(&map, 100); /* the first and the last word share one of the ring */
+    for (int64_t offset = 100; offset < 164; offset++)
+        CHECK_INT(offset_map_take(&map, offset), OFFSET_TAKEN);
+    for (int64_t offset = 101; offset < 160; offset += 2)
+        CHECK(offset_map_complete(&map, offset));
+    CHECK_INT(offset_map_take(&map, 164), OFFSET_FULL);
+    CHECK_INT(offset_map_larger(&map, 164), 128);
+    CHECK_INT(offset_map_larger(&map, 100 + 255), 256);
+    CHECK_INT(offset_map_larger(&map, 100 + 256), 0);
+    memset(large, 0xff, sizeof large);
+    had = offset_map_move(&map, large, 256);
+    CHECK(had == small);
+    CHECK_INT(map.incomplete, 34);
+    for (int64_t offset = 90; offset < 420; offset++) {
+        bool is_open = offset >= 100 && offset < 164 && (offset >= 160 || offset % 2 == 0);
+        CHECK_INT(offset_map_is_incomplete(&map, offset), is_open);
+    }
+    CHECK_INT(offset_map_take(&map, 355), OFFSET_TAKEN);
+    CHECK_INT(offset_map_take(&map, 356), OFFSET_FULL);
+    for (int64_t offset = 100; offset < 356; offset++)
+        (void)offset_map_complete(&map, offset);
+    CHECK_INT(offset_map_take(&map, 356), OFFSET_TAKEN);
+    CHECK_INT(offset_map_take(&map, 359), OFFSET_TAKEN);
+    CHECK(offset_map_move(&map, small, 64) == large);
+    CHECK_INT(map.committed, 356);
+    CHECK(offset_map_complete(&map, 356));
+    CHECK_INT(map.committed, 359);
+}
+
+static void test_stuck_head(void)
+{
+    uint64_t bits[OFFSET_MAP_WORDS(1024)];
+    struct offset_map map;
+    offset_map_init(&map, bits, 1024);
+    for (int64_t offset = 0; offset < 900; offset++)
+        CHECK_INT(offset_map_take(&map, offset), OFFSET_TAKEN);
+    for (int64_t offset = 1; offset < 900; offset++)
+        CHECK(offset_map_complete(&map, offset));
+    CHECK(!offset_map_is_stuck(&map)); /* all but one are done, but there is room */
+    for (int64_t offset = 900; offset < 940; offset++)
+        CHECK_INT(offset_map_take(&map, offset), OFFSET_TAKEN);
+    CHECK(!offset_map_is_stuck(&map)); /* full, but others are under way as well */
+    for (int64_t offset = 900; offset < 940; offset++)
+        CHECK(offset_map_complete(&map, offset));
+    CHECK(offset_map_is_stuck(&map));
+    CHECK_INT(map.committed, 0);
+    CHECK_INT(offset_map_beyond(&map), 939);
+    CHECK(offset_map_complete(&map, 0));
+    CHECK(!offset_map_is_stuck(&map));
+}
+
 /* Against a plain array: random takes with gaps, completions in any order. */
 static uint64_t next_random(uint64_t *state)
 {
@@ -132,6 +218,10 @@ static CU_TestInfo tests[] = {
     {"first record counts", test_first_record_counts},
     {"gaps are complete", test_gaps_are_complete},
     {"window is bounded", test_window_is_bounded},
+    {"reset below the committed offset", test_reset_below_the_committed_offset},
+    {"reset above the committed offset", test_reset_above_the_committed_offset},
+    {"window grows and shrinks", test_window_grows_and_shrinks},
+    {"stuck head", test_stuck_head},
     {"agrees with a plain array", test_agrees_with_a_plain_array},
     CU_TEST_INFO_NULL,
 };
