@@ -1,5 +1,6 @@
 /* testkind: a worker whose kinds do what a job asks for: the runtime's tests drive it. Its effect
  * is a row in the hub (table effects, made by the tests), one a run. */
+#include "applied.h"
 #include "base/clock.h"
 #include "run/worker.h"
 
@@ -136,6 +137,15 @@ static const struct job_kind kinds[] = {
      .payload = &payload,
      .idempotent = true,
      .run = run_noop},
+    {.name = "apply",
+     .doc = "Writes a row in the hub, once.",
+     .payload = &applied_payload,
+     .run = applied_run},
+    {.name = "chain",
+     .doc = "Writes a row in the hub, once, one job of a subject after the other.",
+     .payload = &applied_payload,
+     .ordered = true,
+     .run = applied_run},
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,210 @@
+"""One run: jobs are sent while things are broken; then all is mended, and the checker looks."""
+
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from chaos.check import Checker
+from chaos.faults import plan
+from chaos.jobs import Generator
+from chaos.stage import Stage
+from harness.haul import TERMINAL
+from harness.waiting import wait_for
+
+FAULTS_AT_A_TIME = 4
+SHOWN_OF_A_RULE = 4
+
+
+class Run:
+    def __init__(self, folder, seed, length_s, workers=4, rate=60, every_s=1.5, faults=None, weights=None,
+                 options=None, say=print):
+        self.seed, self.length_s, self.rate = seed, length_s, rate
+        self.say = say
+        self.rng = random.Random(seed)
+        self.generator = Generator(random.Random(self.rng.random()), weights=weights)
+        self.plan = plan(random.Random(self.rng.random()), length_s, every_s, workers, faults)
+        self.stage = Stage(folder, slots=workers, disk=True, options=options)
+        self.ending = threading.Event()
+        self.done_faults, self.failures = Counter(), []
+        self.delivered, self.cancelled, self.exits = {}, {}, []
+        self.busy = set()
+        self.changed = threading.Condition()
+
+    # --- the threads -----------------------------------------------------------------------------
+
+    def supervise(self):
+        """Starts workers again that ended by themselves, as whatever runs them in production would."""
+        seen = set()
+        while not self.ending.is_set():
+            for slot in self.stage.slots:
+                worker = slot.worker
+                if worker is None or worker.is_running():
+                    continue
+                if worker.label not in seen:
+                    seen.add(worker.label)
+                    self.exits.append((worker.label, worker.process.returncode))
+                if slot.wanted:
+                    slot.start()
+            self.ending.wait(0.2)
+
+    def send(self):
+        """Jobs at a steady rate; what must come again or be called off has its time."""
+        producer = self.stage.servers.producer(**{"max.in.flight": 1, "message.timeout.ms": 300000,
+                                                  "reconnect.backoff.max.ms": 500})
+        later, began = [], time.monotonic()
+        topic = self.stage.jobs_topics[0]
+
+        def put(job):
+            def delivered(error, _):
+                if error is None:
+                    self.delivered[job.job_id] = job
+                else:
+                    self.failures.append(f"{job.job_id} was not delivered: {error}")
+            producer.produce(topic, job.value(), job.key, on_delivery=delivered)
+
+        while (now := time.monotonic() - began) < self.length_s or later:
+            while now < self.length_s and len(self.generator.jobs) < now * self.rate:
+                job = self.generator.next()
+                put(job)
+                later += [(now + after, put, job) for after in job.again_after_s]
+                if job.cancel_after_s is not None:
+                    later.append((now + job.cancel_after_s, self.cancel, job))
+            due = [item for item in later if item[0] <= now]
+            later = [item for item in later if item[0] > now]
+            for _, act, job in due:
+                act(job)
+            producer.poll(0.02)
+        left = producer.flush(120)
+        if left:
+            self.failures.append(f"{left} jobs could not be delivered")
+
+    def cancel(self, job):
+        """Asked of the hub as `haul cancel` does, on a thread of its own: it may hang."""
+        self.cancelled[job.job_id] = "tried"
+        self.pool.submit(self._cancel, job.job_id)
+
+    def _cancel(self, job_id):
+        done = self.stage.haul.run("cancel", job_id, status=None)
+        if done.status == 0:
+            self.cancelled[job_id] = "ended" if ": cancelled" in done.out else "asked"
+
+    def harm(self):
+        began = time.monotonic()
+        for at, fault, slot_number, rng in self.plan:
+            time.sleep(max(0, began + at - time.monotonic()))
+            self.pool.submit(self._harm, fault, slot_number, rng)
+
+    def _harm(self, fault, slot_number, rng):
+        """Waits until what the fault needs is in order, then does it."""
+        slots = {f"slot{number}" for number in range(len(self.stage.slots))}
+        needs = {f"slot{slot_number}" if need == "slot" else need for need in fault.needs}
+        if "fleet" in needs:
+            needs |= slots
+        with self.changed:
+            if not self.changed.wait_for(lambda: not needs & self.busy, timeout=30) or self.ending.is_set():
+                return
+            self.busy |= needs
+        try:
+            self.say(f"  {time.monotonic() - self.began:6.1f} {fault.name}"
+                     + (f" {self.stage.slots[slot_number].name}" if "slot" in fault.needs else ""))
+            self.done_faults[fault.name] += 1
+            fault.run(self.stage, self.stage.slots[slot_number], rng)
+        except Exception as error:  # noqa: BLE001 - told at the end: a fault that can't be done is a failed run
+            self.failures.append(f"{fault.name}: {type(error).__name__} {error}")
+        finally:
+            with self.changed:
+                self.busy -= needs
+                self.changed.notify_all()
+
+    def surely(self, function):
+        """A thread that breaks is a failed run."""
+        try:
+            function()
+        except Exception as error:  # noqa: BLE001
+            self.failures.append(f"{function.__name__}: {type(error).__name__} {error}")
+
+    # --- the run ---------------------------------------------------------------------------------
+
+    def go(self):
+        """The violations; close() afterwards."""
+        stage = self.stage
+        for slot in stage.slots:
+            slot.start()
+        for slot in stage.slots:
+            slot.worker.wait_ready()
+        self.began = time.monotonic()
+        self.pool = ThreadPoolExecutor(FAULTS_AT_A_TIME + 8)
+        threads = [threading.Thread(target=self.surely, args=[function], daemon=True)
+                   for function in (self.supervise, self.send, self.harm)]
+        for thread in threads:
+            thread.start()
+        for thread in threads[1:]:
+            thread.join()
+        with self.changed:
+            self.changed.wait_for(lambda: not self.busy, timeout=60)
+        self.mend()
+        self.settle()
+        for slot in stage.slots:
+            status = slot.stop()
+            if status != 0:
+                self.failures.append(f"{slot.worker.label} ended with {status} when nothing was left to do")
+        self.ending.set()
+        threads[0].join()
+        self.pool.shutdown(cancel_futures=True)
+        self.checker = Checker(stage, self.delivered, self.cancelled, self.exits)
+        violations = self.checker.check()
+        for failure in self.failures:
+            self.checker.violate("run", "", failure)
+        return violations
+
+    def mend(self):
+        self.stage.heal()
+        for slot in self.stage.slots:
+            slot.start()
+
+    def settle(self, timeout_s=120):
+        """Until nothing is left to do; what is left then, the checker tells."""
+        self.mended = time.monotonic()
+
+        def nothing_left():
+            waiting = self.stage.hub.query("SELECT count(*) FROM haul.ledger WHERE state NOT IN %s", tuple(TERMINAL))
+            return waiting == [(0,)] and not self.stage.lags()
+
+        try:
+            wait_for(nothing_left, "all jobs to end", timeout_s, every_s=0.5)
+        except AssertionError as error:
+            self.say(f"  {error}")
+        self.settled_s = time.monotonic() - self.mended
+
+    def close(self):
+        self.ending.set()
+        self.stage.close()
+
+    # --- what is told ------------------------------------------------------------------------------
+
+    def summary(self):
+        counts, lines = self.checker.counts, []
+        copies = sum(len(job.again_after_s) for job in self.delivered.values())
+        lines.append(f"seed {self.seed}: {len(self.delivered)} jobs and {copies} copies in {self.length_s:.0f} s"
+                     f" ({len(self.delivered) / self.length_s:.0f}/s), {len(self.cancelled)} cancels asked for,"
+                     f" all ended {self.settled_s:.0f} s after the last fault was mended")
+        lines.append("kinds: " + told(Counter(job.what for job in self.delivered.values())))
+        lines.append("ends: " + told(counts))
+        lines.append("events: " + told(self.checker.states))
+        lines.append(f"faults: {sum(self.done_faults.values())}: " + told(self.done_faults))
+        lines.append("exits: " + told(Counter(str(status) for _, status in self.exits)))
+        lines.append(f"violations: {len(self.checker.violations)} "
+                     + told(Counter(violation.rule for violation in self.checker.violations)))
+        shown = Counter()
+        for violation in self.checker.violations:
+            shown[violation.rule] += 1
+            if shown[violation.rule] <= SHOWN_OF_A_RULE:
+                lines.append(f"- {violation}")
+                lines += [f"    {line}" for line in self.checker.history_of(violation.job_id)]
+        return "\n".join(lines)
+
+
+def told(counter):
+    return ", ".join(f"{name} {count}" for name, count in counter.most_common())

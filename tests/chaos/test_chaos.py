@@ -1,0 +1,23 @@
+"""The short run of tools/chaos: a fixed seed, or CHAOS_SEED; a long one is `tools/chaos --minutes N`."""
+
+import os
+
+import pytest
+
+from chaos.run import Run
+
+SECONDS = 75
+
+
+@pytest.mark.timeout(290)
+def test_nothing_is_lost_doubled_or_reordered(tmp_path, capsys):
+    run = Run(tmp_path, int(os.environ.get("CHAOS_SEED", "20261121")), SECONDS)
+    try:
+        violations = run.go()
+        summary = run.summary()
+        with capsys.disabled():
+            print(f"\n{summary}")
+        assert not violations, summary
+        assert len(run.delivered) > SECONDS * 20 and sum(run.done_faults.values()) > 20, "too little was done"
+    finally:
+        run.close()

@@ -1,0 +1,16 @@
+/*
+ * applied: kinds whose effect is a row in the hub, written under the job's fence: what tests/chaos
+ * counts. The tables are made by the tests (tests/chaos/effects.sql).
+ */
+#ifndef HAUL_TESTS_TESTKIND_APPLIED_H
+#define HAUL_TESTS_TESTKIND_APPLIED_H
+
+#include "run/worker.h"
+
+extern const struct field_table applied_payload;
+
+/* Takes the target under its fence, works, then writes its row in one transaction with the check
+ * that its fence is still the newest. A job that was applied by an earlier start is not again. */
+enum outcome applied_run(struct job_context *job, const void *payload_struct, struct err *err);
+
+#endif
