@@ -255,6 +255,11 @@ struct connector {
                                              const struct checkpoint_ref *checkpoint,
                                              struct arena *arena, const char **ret_state,
                                              struct err *err);
+    /* Deletes the checkpoints whose sync_id begins with this one's, whatever their fence: whoever
+     * holds one finds itself fenced off at its next commit. For those of a load's chunk jobs. */
+    MUST_USE enum outcome (*checkpoint_drop)(struct session *session,
+                                             const struct checkpoint_ref *checkpoint,
+                                             struct err *err);
     MUST_USE enum outcome (*write_begin)(struct session *session,
                                          const struct write_request *request,
                                          struct writer **ret_writer, struct err *err);

@@ -123,7 +123,7 @@ static enum outcome keep_bad(struct lane *lane, struct bad_row *bad, size_t coun
         return OUTCOME_OK;
     pthread_mutex_lock(&sync->lock);
     for (size_t i = 0; i < count; i++) {
-        bad[i].chunk = (int64_t)chunk;
+        bad[i].chunk = (int64_t)(sync->state.first_chunk + chunk);
         bad[i].number = ++lane->open.rows_rejected;
     }
     sync->bad_rows += (int64_t)count;

@@ -2,7 +2,8 @@
  * internal: what the files of the pipeline share; nobody outside common/sync includes it.
  *
  * A sync is planned (plan.c), its rows move through lanes (flow.c), either into a stage beside the
- * target that is swapped in (load.c) or merged into the live target (merge.c); rows that vanished
+ * target that is swapped in (load.c), a big one in parts that others do (parts.c, part.c), or
+ * merged into the live target (merge.c); rows that vanished
  * are found by comparison (compare.c, vanish.c); what stands in the target is proved (prove.c).
  */
 #ifndef HAUL_SYNC_INTERNAL_H
@@ -246,10 +247,31 @@ MUST_USE enum outcome mend_commit(struct mend *mend, struct err *err);
 void mend_end(struct mend *mend); /* undoes what is not committed; takes a zeroed one */
 
 /* ---- the ways of a sync ---- */
-MUST_USE enum outcome load_run(struct sync *sync, struct err *err);  /* load.c */
+MUST_USE enum outcome load_run(struct sync *sync, struct err *err); /* load.c */
+/* Moves the chunks of sync->state that are not done into its stage. */
+MUST_USE enum outcome load_rows(struct sync *sync, struct err *err);
+/* Adds the chunks that are done to the receipt. Gives how many. */
+size_t load_count_done(struct sync *sync);
+struct stream_ref load_stage(const struct sync *sync);
 MUST_USE enum outcome merge_run(struct sync *sync, struct err *err); /* merge.c */
 /* After a mirror or history merge: rows that are gone from the source (vanish.c). */
 MUST_USE enum outcome vanish_run(struct sync *sync, struct err *err);
+/* ---- parts.c: a load that is handed out; the parts are runs of chunks of state.chunks ---- */
+bool parts_can(const struct sync *sync);
+/* Turns a load that was just split into one of parts, when it is big enough for some. */
+MUST_USE enum outcome parts_plan(struct sync *sync, struct err *err);
+/* Makes the plan durable; its stage stands. */
+MUST_USE enum outcome parts_store(struct sync *sync, struct err *err);
+/* Takes over what the parts have done. THROTTLED when some are not: they are handed out. */
+MUST_USE enum outcome parts_join(struct sync *sync, struct err *err);
+/* The checkpoints of all parts of the sync's plans go: after the swap, and, should a worker have
+ * died there, before the next load. */
+MUST_USE enum outcome parts_forget(struct sync *sync, struct err *err);
+/* Ends a plan that nobody goes on with, whoever still works for it; its stage goes. */
+MUST_USE enum outcome parts_abandon(struct sync *sync, struct err *err);
+/* The checkpoint of a part of state->plan, for this run's fence; sync_id NULL without memory. */
+struct checkpoint_ref parts_checkpoint(const struct sync *sync, const struct sync_state *state,
+                                       size_t part);
 /* Proves a loaded stage against state.chunks (prove.c). */
 MUST_USE enum outcome prove_stage(struct sync *sync, const struct stream_ref *stage,
                                   struct err *err);

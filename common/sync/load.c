@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-static struct stream_ref stage_ref(const struct sync *sync)
+struct stream_ref load_stage(const struct sync *sync)
 {
     return (struct stream_ref){sync->plan.target_ref.schema, sync->state.stage, NULL};
 }
@@ -55,7 +55,7 @@ static enum outcome create_stage(struct sync *sync, struct err *err)
 {
     const struct connector *target = sync_target(sync);
     const struct sync_plan *plan = &sync->plan;
-    struct create_request request = {.table = stage_ref(sync),
+    struct create_request request = {.table = load_stage(sync),
                                      .comment = plan->source.comment,
                                      .like = plan->target_exists ? &plan->target_ref : NULL};
     struct target_columns columns;
@@ -79,7 +79,9 @@ static enum outcome can_resume(struct sync *sync, bool *ret_resume, struct err *
     *ret_resume = false;
     if (!state->loading || state->shape == NULL || strcmp(state->shape, sync->plan.shape) != 0)
         return OUTCOME_OK;
-    struct stream_ref ref = stage_ref(sync);
+    if (state->plan != NULL && !parts_can(sync))
+        return OUTCOME_OK;
+    struct stream_ref ref = load_stage(sync);
     enum outcome outcome =
         sync_target(sync)->describe(sync->target, &ref, sync->arena, &stage, err);
     *ret_resume = outcome == OUTCOME_OK;
@@ -90,20 +92,28 @@ static enum outcome can_resume(struct sync *sync, bool *ret_resume, struct err *
     return outcome;
 }
 
-static void count_resumed(struct sync *sync)
+size_t load_count_done(struct sync *sync)
 {
     struct receipt *receipt = sync->receipt;
+    size_t count = 0;
     for (size_t i = 0; i < sync->state.chunk_count; i++) {
         const struct receipt_chunk *chunk = &sync->state.chunks[i];
         if (!chunk->done)
             continue;
-        receipt->resumed_chunks++;
+        count++;
         receipt->rows_read += chunk->rows_read;
         receipt->rows_written += chunk->rows_written;
         receipt->rows_rejected += chunk->rows_rejected;
         receipt->source_hash = hash128_add(receipt->source_hash, chunk->source_hash);
         sync->bad_rows += chunk->rows_rejected;
     }
+    return count;
+}
+
+static void count_resumed(struct sync *sync)
+{
+    struct receipt *receipt = sync->receipt;
+    receipt->resumed_chunks = (int64_t)load_count_done(sync);
     receipt_note(receipt,
                  "an earlier attempt had made %lld of %zu chunks durable: this one went on from "
                  "there, with a snapshot of its own",
@@ -116,22 +126,31 @@ static enum outcome begin_stage(struct sync *sync, struct err *err)
     bool resume;
     TRY(can_resume(sync, &resume, err));
     if (resume) {
+        sync->rows_total = sync->plan.source.rows_estimate;
+        if (state->plan != NULL)
+            return OUTCOME_OK; /* the parts have snapshots and counts of their own */
         state->snapshots++;
         count_resumed(sync);
-        sync->rows_total = sync->plan.source.rows_estimate;
         return OUTCOME_OK;
     }
+    if (state->plan != NULL)
+        TRY(parts_abandon(sync, err));
+    else if (state->definition != NULL)
+        TRY(parts_forget(sync, err));
     const char *cursor_next = state->cursor_next;
     *state = (struct sync_state){.definition = sync->plan.definition,
                                  .shape = sync->plan.shape,
                                  .loading = true,
                                  .cursor_next = cursor_next,
                                  .started_us = sync->now_us,
-                                 .snapshots = 1};
+                                 .snapshots = 1,
+                                 .plans = state->plans};
     state->stage = arena_printf(sync->arena, HAUL_STAGE_PREFIX "%.16s", sync->plan.definition);
     TRY_ALLOC(state->stage, err);
     TRY(begin_chunks(sync, err));
-    return create_stage(sync, err);
+    TRY(parts_plan(sync, err));
+    TRY(create_stage(sync, err));
+    return state->plan == NULL ? OUTCOME_OK : parts_store(sync, err);
 }
 
 /* ---- the rows ---- */
@@ -171,7 +190,7 @@ static enum outcome settle_range(struct flow *flow, struct lane *lane, const str
     return OUTCOME_OK;
 }
 
-static enum outcome move_rows(struct sync *sync, struct err *err)
+enum outcome load_rows(struct sync *sync, struct err *err)
 {
     size_t next = 0;
     int64_t lanes = sync->spec->parallel;
@@ -180,7 +199,7 @@ static enum outcome move_rows(struct sync *sync, struct err *err)
     struct flow flow = {
         .sync = sync,
         .phase = "load",
-        .write = {.table = stage_ref(sync),
+        .write = {.table = load_stage(sync),
                   .columns = sync->plan.columns,
                   .column_count = sync->plan.column_count,
                   .how = WRITE_INSERT,
@@ -207,7 +226,7 @@ static enum outcome finish(struct sync *sync, struct err *err)
     struct target_columns columns;
     int64_t from_us = clock_monotonic_us();
     TRY(target_columns(sync, &columns, err));
-    struct finish_request request = {.stage = stage_ref(sync),
+    struct finish_request request = {.stage = load_stage(sync),
                                      .like = plan->target_exists ? &plan->target_ref : NULL,
                                      .columns = columns.columns,
                                      .column_count = columns.column_count,
@@ -225,16 +244,18 @@ static enum outcome swap(struct sync *sync, struct err *err)
     struct sync_state after = {.definition = sync->plan.definition,
                                .shape = sync->plan.shape,
                                .cursor = sync->state.cursor_next,
-                               .started_us = sync->state.started_us};
+                               .started_us = sync->state.started_us,
+                               .plans = sync->state.plans};
     struct str text __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
     sync_state_write(&after, &text);
     if (text.failed)
         return FAIL_NO_MEMORY(err);
-    struct swap_request request = {.stage = stage_ref(sync),
+    struct swap_request request = {.stage = load_stage(sync),
                                    .target = sync->plan.target_ref,
                                    .checkpoint = sync->checkpoint,
                                    .state = str_text(&text)};
     TRY(sync_target(sync)->table_swap(sync->target, &request, err));
+    TRY(parts_forget(sync, err));
     sync->receipt->chunk_count = sync->state.chunk_count;
     sync->receipt->chunks = sync->state.chunks;
     sync->state = after;
@@ -259,10 +280,13 @@ enum outcome load_run(struct sync *sync, struct err *err)
     sync->receipt->path = "load";
     TRY(note_cursor_bound(sync, err));
     TRY(begin_stage(sync, err));
+    if (sync->state.plan == NULL)
+        TRY(load_rows(sync, err));
+    else
+        TRY(parts_join(sync, err));
     sync->receipt->snapshots = sync->state.snapshots;
-    TRY(move_rows(sync, err));
     TRY(finish(sync, err));
-    struct stream_ref stage = stage_ref(sync);
+    struct stream_ref stage = load_stage(sync);
     TRY(prove_stage(sync, &stage, err));
     TRY(sync_check_cancelled(sync, err));
     return swap(sync, err);

@@ -146,6 +146,7 @@ void receipt_write(const struct receipt *r, bool with_chunks, struct jwrite *w)
     jwrite_member_int(w, "fence", r->fence);
     jwrite_member_int(w, "snapshots", r->snapshots);
     jwrite_member_int(w, "resumed_chunks", r->resumed_chunks);
+    jwrite_member_int(w, "chunk_jobs", r->chunk_jobs);
     write_time(w, "started_at", r->started_us);
     write_time(w, "finished_at", r->finished_us);
     jwrite_member_int(w, "duration_ms", (r->finished_us - r->started_us) / US_PER_MS);

@@ -48,6 +48,7 @@ struct receipt {
     const char *state; /* the checkpoint as it stands now, JSON; not written. NULL = none */
     const char *source_version, *target_version;
     int64_t fence, snapshots, resumed_chunks;
+    int64_t chunk_jobs; /* that the load was handed out to; 0 = none */
     int64_t started_us, finished_us;
     struct receipt_stages stages;
     size_t chunk_count;

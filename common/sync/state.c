@@ -70,9 +70,13 @@ enum outcome sync_state_parse(const char *text, struct arena *arena, struct sync
     state.cursor_next = jval_text(root, "cursor_next", NULL);
     state.started_us = jval_int(root, "started_us", 0);
     state.snapshots = jval_int(root, "snapshots", 0);
+    state.plans = jval_int(root, "plans", 0);
+    state.plan = jval_text(root, "plan", NULL);
+    state.part_chunks = (size_t)jval_int(root, "part_chunks", 0);
+    state.first_chunk = (size_t)jval_int(root, "first_chunk", 0);
     if (!parse_chunks(jval_get(root, "chunks"), arena, &state) ||
         !parse_ties(jval_get(root, "ties"), arena, &state) ||
-        (state.loading && state.stage == NULL)) {
+        (state.loading && state.stage == NULL) || (state.plan != NULL && state.part_chunks == 0)) {
         FAIL(err, OUTCOME_PERMANENT, "checkpoint.invalid",
              "the checkpoint in the target is not one that haul wrote");
         return err_hint(err, "delete its row from the checkpoint table: the sync then starts anew");
@@ -117,8 +121,15 @@ void sync_state_write(const struct sync_state *state, struct str *out)
             jwrite_text(w, hash128_format(state->ties[i], text));
         jwrite_close_array(w);
     }
+    if (state->plans > 0)
+        jwrite_member_int(w, "plans", state->plans);
     if (state->loading) {
         jwrite_member_bool(w, "loading", true);
+        if (state->plan != NULL) {
+            jwrite_member_text(w, "plan", state->plan);
+            jwrite_member_int(w, "part_chunks", (int64_t)state->part_chunks);
+            jwrite_member_int(w, "first_chunk", (int64_t)state->first_chunk);
+        }
         jwrite_member_text(w, "stage", state->stage);
         jwrite_member_text(w, "cursor_next", state->cursor_next);
         jwrite_member_int(w, "snapshots", state->snapshots);

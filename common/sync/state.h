@@ -24,6 +24,10 @@ struct sync_state {
     int64_t started_us, snapshots;
     size_t chunk_count; /* while loading */
     struct receipt_chunk *chunks;
+    int64_t plans;      /* loads handed out so far, over the sync's life: names the next plan */
+    const char *plan;   /* loading by chunk jobs; NULL = by this job alone */
+    size_t part_chunks; /* chunks a chunk job; the last one may have fewer */
+    size_t first_chunk; /* of a chunk job's own state: which of the load's its first one is */
 };
 
 /* Reads a checkpoint. PERMANENT "checkpoint.invalid": someone else wrote it. */

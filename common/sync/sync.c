@@ -117,27 +117,34 @@ static enum outcome take_fence(struct sync *sync, struct err *err)
     return OUTCOME_OK;
 }
 
+static enum outcome start_anew(struct sync *sync, const char *why, struct err *err)
+{
+    receipt_note(sync->receipt, "%s", why);
+    if (sync->state.plan != NULL)
+        TRY(parts_abandon(sync, err));
+    else
+        TRY(parts_forget(sync, err));
+    sync->state = (struct sync_state){.plans = sync->state.plans};
+    return OUTCOME_OK;
+}
+
 /* The checkpoint of another definition is no checkpoint of this one. */
-static void judge_checkpoint(struct sync *sync)
+static enum outcome judge_checkpoint(struct sync *sync, struct err *err)
 {
     if (sync->state.definition != NULL &&
-        strcmp(sync->state.definition, sync->plan.definition) != 0) {
-        receipt_note(sync->receipt, "the sync's source, target, mode or cursor has changed: it "
-                                    "started anew");
-        sync->state = (struct sync_state){0};
-    }
-    if (!sync->plan.target_exists && sync->state.cursor != NULL && !sync->state.loading) {
-        receipt_note(sync->receipt, "the target table was gone: it was loaded anew");
-        sync->state = (struct sync_state){0};
-    }
+        strcmp(sync->state.definition, sync->plan.definition) != 0)
+        TRY(start_anew(
+            sync, "the sync's source, target, mode or cursor has changed: it started anew", err));
+    if (!sync->plan.target_exists && sync->state.cursor != NULL && !sync->state.loading)
+        TRY(start_anew(sync, "the target table was gone: it was loaded anew", err));
     sync->receipt->checkpoint_before = sync->state.cursor;
+    return OUTCOME_OK;
 }
 
 enum outcome sync_take_checkpoint(struct sync *sync, struct err *err)
 {
     TRY(take_fence(sync, err));
-    judge_checkpoint(sync);
-    return OUTCOME_OK;
+    return judge_checkpoint(sync, err);
 }
 
 /* A stage and a swap where nothing would be lost by replacing the table; else into what stands. */
@@ -169,7 +176,7 @@ static enum outcome run(struct sync *sync, struct err *err)
     TRY(plan_source(sync, err));
     TRY(take_fence(sync, err));
     TRY(plan_target(sync, err));
-    judge_checkpoint(sync);
+    TRY(judge_checkpoint(sync, err));
     sync->rows_total = sync->plan.source.rows_estimate;
     TRY(move(sync, err));
     sync->receipt->checkpoint_after = sync->state.cursor;

@@ -245,6 +245,17 @@ static const struct field spec_fields[] = {
      SPEC(chunk_rows),
      .doc =
          "Rows between two durable points, about; grows so that a table has at most 1024 chunks."},
+    {.name = "fan_out_rows",
+     .type = FIELD_INT,
+     .min = 0,
+     .max = INT64_C(1000000000),
+     .default_text = "0",
+     .unit = "rows",
+     SPEC(fan_out_rows),
+     .doc =
+         "A first or full load of a table with more rows than this becomes chunk jobs of about "
+         "so many rows, which any worker of the fleet takes, each with a snapshot of its own; 0: "
+         "one job loads it all."},
 };
 
 const struct field_table sync_spec_table = {

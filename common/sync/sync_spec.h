@@ -54,6 +54,7 @@ struct sync_spec {
     int64_t max_delete_percent;
     int64_t parallel;
     int64_t chunk_rows;
+    int64_t fan_out_rows; /* a chunk job; 0 = one job loads it all */
 };
 
 extern const struct field_table sync_spec_table;

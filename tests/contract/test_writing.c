@@ -414,6 +414,37 @@ static void test_state_is_kept(void)
     tear_down(&fixture);
 }
 
+/* Whether the checkpoint can be had for a fence that is smaller than the one it was taken for. */
+static bool was_dropped(struct fixture *fixture, const char *sync_id, struct err *err)
+{
+    const char *state;
+    struct checkpoint_ref older = {NULL, sync_id, 6};
+    return subject->checkpoint_take(fixture->session, &older, &case_arena, &state, err) ==
+           OUTCOME_OK;
+}
+
+static void test_checkpoints_are_dropped_by_their_beginning(void)
+{
+    static const char *const ids[] = {"part:a_%.1.0", "part:a_%.1.10", "part:a_%.2.0",
+                                      "part:ab%.1.0", "PART:A_%.1.0"};
+    struct fixture fixture;
+    if (set_up(&fixture, "", 1)) {
+        const char *state;
+        struct checkpoint_ref begun = {NULL, "part:a_%.1.", 0};
+        struct err err;
+        for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+            struct checkpoint_ref checkpoint = {NULL, ids[i], 7};
+            CHECK_OK(
+                subject->checkpoint_take(fixture.session, &checkpoint, &case_arena, &state, &err),
+                &err);
+        }
+        CHECK_OK(subject->checkpoint_drop(fixture.session, &begun, &err), &err);
+        for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+            CHECK_INT(was_dropped(&fixture, ids[i], &err), i < 2);
+    }
+    tear_down(&fixture);
+}
+
 static void test_read_back(void)
 {
     struct fixture fixture;
@@ -503,6 +534,8 @@ static const struct contract_case cases[] = {
     {"a commit behind a newer fence", test_commit_behind_a_newer_fence,
      TARGET | CONNECTOR_TRANSACTIONAL},
     {"the checkpoint's state is kept", test_state_is_kept, TARGET | CONNECTOR_TRANSACTIONAL},
+    {"checkpoints are dropped by their beginning", test_checkpoints_are_dropped_by_their_beginning,
+     TARGET | CONNECTOR_TRANSACTIONAL},
     {"what was written is read back", test_read_back, UPSERT | CONNECTOR_READ_BACK},
     {"many batches in one commit", test_many_batches_in_one_commit, UPSERT},
     {"a target that is missing, or has other columns", test_target_that_is_missing, TARGET},

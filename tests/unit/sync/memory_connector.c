@@ -344,9 +344,20 @@ static enum outcome mem_table_finish(struct session *session, const struct finis
     return ANSWER(err);
 }
 
-static bool holds_fence(const struct memory_store *store, const struct checkpoint_ref *checkpoint)
+static struct memory_checkpoint *find_checkpoint(struct memory_store *store, const char *sync_id)
 {
-    return store->has_checkpoint && store->fence == checkpoint->fence;
+    for (size_t i = 0; i < MEMORY_CHECKPOINTS; i++)
+        if (strcmp(store->checkpoints[i].sync_id, sync_id) == 0)
+            return &store->checkpoints[i];
+    return NULL;
+}
+
+/* NULL when a greater fence holds it, or nobody has taken it. */
+static struct memory_checkpoint *held_checkpoint(struct memory_store *store,
+                                                 const struct checkpoint_ref *checkpoint)
+{
+    struct memory_checkpoint *found = find_checkpoint(store, checkpoint->sync_id);
+    return found != NULL && found->fence == checkpoint->fence ? found : NULL;
 }
 
 static enum outcome fenced(struct err *err)
@@ -361,7 +372,6 @@ static void swap_tables(struct memory_store *store, const struct swap_request *r
     if (target != NULL)
         target->name[0] = '\0';
     text_copy(stage->name, sizeof stage->name, request->target.name);
-    text_copy(store->state, sizeof store->state, request->state);
 }
 
 static enum outcome mem_table_swap(struct session *session, const struct swap_request *request,
@@ -369,11 +379,13 @@ static enum outcome mem_table_swap(struct session *session, const struct swap_re
 {
     CALL(err)
     pthread_mutex_lock(&store_lock);
-    bool holds = holds_fence(session->store, &request->checkpoint);
-    if (holds)
+    struct memory_checkpoint *held = held_checkpoint(session->store, &request->checkpoint);
+    if (held != NULL) {
         swap_tables(session->store, request);
+        text_copy(held->state, sizeof held->state, request->state);
+    }
     pthread_mutex_unlock(&store_lock);
-    return holds ? ANSWER(err) : fenced(err);
+    return held != NULL ? ANSWER(err) : fenced(err);
 }
 
 static enum outcome mem_stage_drop(struct session *session, const struct stream_ref *stage,
@@ -396,14 +408,32 @@ static enum outcome mem_checkpoint_take(struct session *session,
     CALL(err)
     struct memory_store *store = session->store;
     pthread_mutex_lock(&store_lock);
-    bool takes = !store->has_checkpoint || store->fence <= checkpoint->fence;
+    struct memory_checkpoint *found = find_checkpoint(store, checkpoint->sync_id);
+    if (found == NULL) {
+        found = find_checkpoint(store, "");
+        *found = (struct memory_checkpoint){.fence = 0};
+        text_copy(found->sync_id, sizeof found->sync_id, checkpoint->sync_id);
+    }
+    bool takes = found->fence <= checkpoint->fence;
     if (takes) {
-        store->has_checkpoint = true;
-        store->fence = checkpoint->fence;
-        *ret_state = store->state[0] == '\0' ? NULL : arena_strdup(arena, store->state);
+        found->fence = checkpoint->fence;
+        *ret_state = found->state[0] == '\0' ? NULL : arena_strdup(arena, found->state);
     }
     pthread_mutex_unlock(&store_lock);
     return takes ? ANSWER(err) : fenced(err);
+}
+
+static enum outcome mem_checkpoint_drop(struct session *session,
+                                        const struct checkpoint_ref *checkpoint, struct err *err)
+{
+    CALL(err)
+    size_t len = strlen(checkpoint->sync_id);
+    pthread_mutex_lock(&store_lock);
+    for (size_t i = 0; i < MEMORY_CHECKPOINTS; i++)
+        if (strncmp(session->store->checkpoints[i].sync_id, checkpoint->sync_id, len) == 0)
+            session->store->checkpoints[i].sync_id[0] = '\0';
+    pthread_mutex_unlock(&store_lock);
+    return ANSWER(err);
 }
 
 /* ---- writing ---- */
@@ -496,11 +526,12 @@ static enum outcome mem_write_commit(struct writer *writer, const char *state, s
     struct memory_store *store = writer->session->store;
     pthread_mutex_lock(&store_lock);
     struct memory_table *table = memory_find(store, writer->request.table.name);
-    bool holds = holds_fence(store, &writer->request.checkpoint) && table != NULL;
+    struct memory_checkpoint *held = held_checkpoint(store, &writer->request.checkpoint);
+    bool holds = held != NULL && table != NULL;
     for (size_t i = 0; holds && i < writer->row_count; i++)
         apply_row(table, &writer->rows[i], writer->request.how == WRITE_MERGE);
     if (holds)
-        text_copy(store->state, sizeof store->state, state);
+        text_copy(held->state, sizeof held->state, state);
     pthread_mutex_unlock(&store_lock);
     writer->row_count = 0;
     return holds ? ANSWER(err) : fenced(err);
@@ -542,6 +573,7 @@ const struct connector memory_connector = {
     .table_swap = mem_table_swap,
     .stage_drop = mem_stage_drop,
     .checkpoint_take = mem_checkpoint_take,
+    .checkpoint_drop = mem_checkpoint_drop,
     .write_begin = mem_write_begin,
     .write_batch = mem_write_batch,
     .read_back = mem_read_back,

@@ -11,6 +11,7 @@
 
 #define MEMORY_TABLES 8
 #define MEMORY_ROWS 2048
+#define MEMORY_CHECKPOINTS 16
 
 struct memory_row {
     int64_t id, version;
@@ -24,11 +25,15 @@ struct memory_table {
     struct memory_row rows[MEMORY_ROWS];
 };
 
+struct memory_checkpoint {
+    char sync_id[128]; /* "" = a free place */
+    int64_t fence;
+    char state[8192];
+};
+
 struct memory_store {
     struct memory_table tables[MEMORY_TABLES];
-    bool has_checkpoint;
-    int64_t fence;
-    char state[65536];
+    struct memory_checkpoint checkpoints[MEMORY_CHECKPOINTS];
 };
 
 struct memory_config {

@@ -199,3 +199,14 @@ enum outcome mys_checkpoint_take(struct session *session, const struct checkpoin
     TRY(outcome);
     return mys_takeover_mark(session, checkpoint, err);
 }
+
+enum outcome mys_checkpoint_drop(struct session *session, const struct checkpoint_ref *checkpoint,
+                                 struct err *err)
+{
+    STR_AUTO struct str sql = str_with_max(STR_MAX_DEFAULT);
+    str_add_text(&sql, "DELETE FROM ");
+    add_table(&sql, session, checkpoint);
+    str_addf(&sql, " WHERE LEFT(sync_id, %zu) = ", strlen(checkpoint->sync_id));
+    mys_add_text(&sql, slice_of(checkpoint->sync_id));
+    return mys_run_str(session, MYS_TARGET, &sql, err);
+}

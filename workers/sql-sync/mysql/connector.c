@@ -140,6 +140,7 @@ const struct connector connector_mysql = {
     .table_swap = mys_table_swap,
     .stage_drop = mys_stage_drop,
     .checkpoint_take = mys_checkpoint_take,
+    .checkpoint_drop = mys_checkpoint_drop,
     .write_begin = mys_write_begin,
     .write_batch = mys_write_batch,
     .read_back = mys_read_back,

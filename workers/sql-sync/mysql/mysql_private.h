@@ -237,6 +237,8 @@ enum outcome mys_stage_drop(struct session *session, const struct stream_ref *st
 
 /* ---- target: checkpoints and swap (checkpoint.c, takeover.c, swap.c) ---- */
 
+enum outcome mys_checkpoint_drop(struct session *session, const struct checkpoint_ref *checkpoint,
+                                 struct err *err);
 enum outcome mys_checkpoint_take(struct session *session, const struct checkpoint_ref *checkpoint,
                                  struct arena *arena, const char **ret_state, struct err *err);
 /* In the transaction of the data; CANCELLED "fenced". */

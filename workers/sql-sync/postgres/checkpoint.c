@@ -92,3 +92,16 @@ enum outcome pgc_checkpoint_store(struct session *session, const struct checkpoi
     TRY(pgc_query_run_str(session, &sql, &result, err));
     return strcmp(PQcmdTuples(result), "1") == 0 ? OUTCOME_OK : fail_fenced(checkpoint, err);
 }
+
+enum outcome pgc_checkpoint_drop(struct session *session, const struct checkpoint_ref *checkpoint,
+                                 struct err *err)
+{
+    STR_AUTO struct str sql = SQL_NEW;
+    struct stream_ref table = {checkpoint->schema, HAUL_CHECKPOINT_TABLE, NULL};
+    pgc_session_does(session, SIDE_WRITE, "drop checkpoints in", &table);
+    str_add_text(&sql, "DELETE FROM ");
+    add_table(&sql, session, checkpoint);
+    str_addf(&sql, " WHERE left(sync_id, %zu) = ", strlen(checkpoint->sync_id));
+    pgc_sql_literal(&sql, checkpoint->sync_id);
+    return pgc_query_do_str(session, &sql, err);
+}

@@ -81,6 +81,7 @@ const struct connector connector_postgres = {
     .table_swap = pgc_swap_tables,
     .stage_drop = pgc_schema_drop_stage,
     .checkpoint_take = pgc_checkpoint_take,
+    .checkpoint_drop = pgc_checkpoint_drop,
     .write_begin = pgc_write_begin,
     .write_batch = pgc_write_batch,
     .read_back = pgc_write_read_back,

@@ -311,6 +311,8 @@ MUST_USE enum outcome pgc_finish_table(struct session *session,
                                        const struct finish_request *request, struct err *err);
 MUST_USE enum outcome pgc_swap_tables(struct session *session, const struct swap_request *request,
                                       struct err *err);
+MUST_USE enum outcome pgc_checkpoint_drop(struct session *session,
+                                          const struct checkpoint_ref *checkpoint, struct err *err);
 MUST_USE enum outcome pgc_checkpoint_take(struct session *session,
                                           const struct checkpoint_ref *checkpoint,
                                           struct arena *arena, const char **ret_state,
