@@ -411,6 +411,8 @@ static enum outcome mem_checkpoint_take(struct session *session,
     struct memory_checkpoint *found = find_checkpoint(store, checkpoint->sync_id);
     if (found == NULL) {
         found = find_checkpoint(store, "");
+        if (found == NULL)
+            abort(); /* MEMORY_CHECKPOINTS is too small for the test */
         *found = (struct memory_checkpoint){.fence = 0};
         text_copy(found->sync_id, sizeof found->sync_id, checkpoint->sync_id);
     }
