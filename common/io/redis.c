@@ -45,9 +45,11 @@ enum outcome rconn_read(struct rconn *conn, struct arena *arena, const struct rr
     redisReply *native = raw;
     struct rreply *reply = ARENA_NEW(arena, struct rreply);
     enum outcome outcome = OUTCOME_OK;
-    if (native->type == REDIS_REPLY_ERROR)
+    if (native->type == REDIS_REPLY_ERROR) {
         outcome = rconn_fail_reply(native->str, err);
-    else if (reply == NULL || !copy_reply(native, arena, reply))
+        if (strncmp(native->str, "NOSCRIPT", strlen("NOSCRIPT")) == 0)
+            conn->script_count = 0; /* Redis was restarted or flushed: they are loaded again */
+    } else if (reply == NULL || !copy_reply(native, arena, reply))
         outcome = FAIL_NO_MEMORY(err);
     freeReplyObject(native);
     if (outcome == OUTCOME_OK && ret_reply != NULL)

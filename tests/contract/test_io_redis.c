@@ -138,6 +138,8 @@ static void test_scripts_survive_a_flush(void)
     CHECK_OK(rconn_append_script(conn, &script, &err), &err);
     CHECK_OUTCOME(rconn_read(conn, &arena, &reply, &err), OUTCOME_RETRY, &err);
     CHECK_TEXT(err.native, "NOSCRIPT");
+    CHECK_OK(rconn_append_script(conn, &script, &err), &err);
+    CHECK_OK(rconn_read(conn, &arena, &reply, &err), &err);
     CHECK_OK(rconn_script(conn, &arena, &script, &reply, &err), &err);
     /* a script that was never loaded, behind another command */
     static const char second[] = "return 7";
