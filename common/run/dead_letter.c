@@ -43,3 +43,14 @@ enum outcome dead_letter_redrive(const struct kafka_message *message, const char
     letter.trail.redrive_count++;
     return kafka_headers_forward(message, &letter.trail, topic, arena, ret_record, err);
 }
+
+enum outcome dead_letter_set_aside(const struct kafka_message *message, const char *topic,
+                                   struct arena *arena, struct kafka_record *ret_record,
+                                   struct err *err)
+{
+    struct dead_letter letter;
+    TRY(dead_letter_read(message, arena, &letter, err));
+    TRY(kafka_headers_forward(message, &letter.trail, topic, arena, ret_record, err));
+    ret_record->timestamp_ms = message->timestamp_ms > 0 ? message->timestamp_ms : 0;
+    return OUTCOME_OK;
+}

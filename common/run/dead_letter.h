@@ -31,4 +31,9 @@ MUST_USE enum outcome dead_letter_redrive(const struct kafka_message *message, c
                                           int redrive_max, struct arena *arena,
                                           struct kafka_record *ret_record, struct err *err);
 
+/* The record that moves it to the quarantine as it is, headers and all. */
+MUST_USE enum outcome dead_letter_set_aside(const struct kafka_message *message, const char *topic,
+                                            struct arena *arena, struct kafka_record *ret_record,
+                                            struct err *err);
+
 #endif

@@ -17,6 +17,8 @@ static const struct kafka_setting copy_settings[] = {{"retention.ms", "604800000
                                                      {"max.message.bytes", COPY_BYTES}};
 static const struct kafka_setting dlq_settings[] = {{"retention.ms", "2592000000"},
                                                     {"max.message.bytes", COPY_BYTES}};
+static const struct kafka_setting quarantine_settings[] = {{"retention.ms", "31536000000"},
+                                                           {"max.message.bytes", COPY_BYTES}};
 static const struct kafka_setting events_settings[] = {{"retention.ms", "259200000"}};
 
 static const struct role {
@@ -29,6 +31,8 @@ static const struct role {
                      FIELDS_COUNT(copy_settings)},
     [TOPIC_DLQ] = {"jobs that were given up; kept 30 days", dlq_settings,
                    FIELDS_COUNT(dlq_settings)},
+    [TOPIC_QUARANTINE] = {"jobs that were put back too often; kept a year", quarantine_settings,
+                          FIELDS_COUNT(quarantine_settings)},
     [TOPIC_EVENTS] = {"what is told about jobs; kept 3 days", events_settings,
                       FIELDS_COUNT(events_settings)},
 };
@@ -49,6 +53,9 @@ struct topic_name topic_name_of(enum topic_role role, const char *prefix, const 
     case TOPIC_DLQ:
         (void)snprintf(name.text, size, "%sjobs.%s.dlq", prefix, worker);
         break;
+    case TOPIC_QUARANTINE:
+        (void)snprintf(name.text, size, "%sjobs.%s.quarantine", prefix, worker);
+        break;
     case TOPIC_EVENTS:
         (void)snprintf(name.text, size, "%sevents", prefix);
         break;
@@ -65,9 +72,10 @@ void topics_of_worker(const char *prefix, const char *worker, int32_t partitions
         enum topic_role role = i == 0                      ? TOPIC_JOBS
                                : i <= RETRY_TIER_COUNT     ? TOPIC_RETRY
                                : i == RETRY_TIER_COUNT + 1 ? TOPIC_DLQ
+                               : i == RETRY_TIER_COUNT + 2 ? TOPIC_QUARANTINE
                                                            : TOPIC_EVENTS;
         size_t tier = role == TOPIC_RETRY ? i - 1 : 0;
-        bool is_side = role == TOPIC_RETRY || role == TOPIC_DLQ;
+        bool is_side = role == TOPIC_RETRY || role == TOPIC_DLQ || role == TOPIC_QUARANTINE;
         ret_topics[i] = (struct topic){
             .role = role,
             .tier = tier,

@@ -6,10 +6,15 @@ static void test_names(void)
 {
     struct topic topics[TOPICS_COUNT];
     static const char *const names[TOPICS_COUNT] = {
-        "haul.jobs.sql-sync",           "haul.jobs.sql-sync.retry.5s",
-        "haul.jobs.sql-sync.retry.30s", "haul.jobs.sql-sync.retry.2m",
-        "haul.jobs.sql-sync.retry.10m", "haul.jobs.sql-sync.retry.1h",
-        "haul.jobs.sql-sync.dlq",       "haul.events",
+        "haul.jobs.sql-sync",
+        "haul.jobs.sql-sync.retry.5s",
+        "haul.jobs.sql-sync.retry.30s",
+        "haul.jobs.sql-sync.retry.2m",
+        "haul.jobs.sql-sync.retry.10m",
+        "haul.jobs.sql-sync.retry.1h",
+        "haul.jobs.sql-sync.dlq",
+        "haul.jobs.sql-sync.quarantine",
+        "haul.events",
     };
     topics_of_worker(TOPIC_PREFIX_DEFAULT, "sql-sync", 24, 3, topics);
     for (size_t i = 0; i < TOPICS_COUNT; i++) {
