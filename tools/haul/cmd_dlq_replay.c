@@ -8,14 +8,16 @@
  */
 #include "base/clock.h"
 #include "commands.h"
-#include "dlq_scan.h"
+#include "redrive.h"
 #include "replay_report.h"
-#include "run/ledger.h"
 #include "run/topics.h"
 
 #define LOCK_KEY INT64_C(0x6861756c02) /* "haul", 2 */
 #define LOCK_TIMEOUT_MS 1000
-#define LEDGER_ARENA_BYTES ((size_t)32 << 20)
+#define POLL_MS 200
+#define BATCH_MAX 256
+#define BATCH_BYTES ((size_t)8 << 20)
+#define BATCH_ARENA_BYTES ((size_t)256 << 20)
 
 struct replay_options {
     struct dlq_filter filter;
@@ -28,7 +30,7 @@ static const struct field replay_fields[] = {
      .type = FIELD_BOOL,
      .default_text = "false",
      .offset = offsetof(struct replay_options, dry_run),
-     .doc = "Says what would be put back, by class, code and kind; sends nothing."},
+     .doc = "Says what would be put back, by class, code, kind and workspace; sends nothing."},
     {.name = "limit",
      .type = FIELD_INT,
      .min = 0,
@@ -50,7 +52,7 @@ static const struct field replay_fields[] = {
      .max = 1000,
      .default_text = "3",
      .offset = offsetof(struct replay_options, redrive_max),
-     .doc = "A job that was put back so many times already stays where it is."},
+     .doc = "A job that was put back so many times already goes to the quarantine."},
     {.name = "from_start",
      .type = FIELD_BOOL,
      .default_text = "false",
@@ -64,116 +66,159 @@ struct replay {
     struct cli *cli;
     const struct replay_options *options;
     const struct hub *hub;
-    struct kafka_producer *producer; /* NULL in a dry run */
     struct dlq_scan scan;
-    struct topic_name jobs_topic;
-    bool *is_held; /* by partition: a letter was left, the commit stays before it */
+    struct redrive redrive;
+    struct topic_name jobs_topic, quarantine_topic;
     struct replay_report report;
-    int64_t next_us; /* when the rate allows the next one, monotonic */
+    struct out_progress progress;
+    int64_t looked_at;
+};
+
+/* Letters that are judged together: one question to the ledger. */
+struct batch {
+    struct arena arena;
+    struct kafka_message messages[BATCH_MAX];
+    struct dead_letter letters[BATCH_MAX];
+    struct dlq_known known[BATCH_MAX];
+    size_t count;
 };
 
 /* ---- one letter ---- */
 
-static enum outcome decide(struct replay *replay, const struct dead_letter *letter,
-                           enum fate *ret_fate, struct err *err)
-{
-    struct ledger_row row = {0};
-    ARENA_AUTO struct arena arena;
-    arena_init(&arena, LEDGER_ARENA_BYTES);
-    if (!dlq_filter_holds(replay->cli, &replay->options->filter, letter)) {
-        *ret_fate = FATE_LEFT;
-        return OUTCOME_OK;
-    }
-    if (!letter->is_job || letter->job_id == NULL) {
-        *ret_fate = FATE_NO_JOB;
-        return OUTCOME_OK;
-    }
-    struct err missing = {0};
-    enum outcome outcome = ledger_get(replay->hub->db, letter->job_id, &arena, &row, &missing);
-    if (outcome != OUTCOME_OK && strcmp(missing.code, "ledger.missing") != 0) {
-        *err = missing;
-        return outcome;
-    }
-    bool is_known = outcome == OUTCOME_OK;
-    if (is_known && (row.redrive_count > letter->trail.redrive_count ||
-                     strcmp(row.state, event_state_name(EVENT_DEAD_LETTERED)) != 0))
-        *ret_fate = FATE_AGAIN;
-    else if (letter->trail.redrive_count >= replay->options->redrive_max)
-        *ret_fate = FATE_TOO_OFTEN;
-    else
-        *ret_fate = FATE_SENT;
-    return OUTCOME_OK;
-}
-
-static void keep_rate(struct replay *replay)
-{
-    int64_t now_us = clock_monotonic_us();
-    if (replay->options->rate == 0)
-        return;
-    if (now_us < replay->next_us)
-        clock_sleep_us(replay->next_us - now_us);
-    now_us = clock_monotonic_us();
-    replay->next_us = now_us + US_PER_S / replay->options->rate;
-}
-
-static enum outcome send_letter(struct replay *replay, const struct kafka_message *message,
-                                struct err *err)
+static enum outcome send_back(struct replay *replay, const struct kafka_message *message,
+                              struct arena *arena, struct err *err)
 {
     struct kafka_record record = {0};
-    ARENA_AUTO struct arena arena;
-    arena_init(&arena, LEDGER_ARENA_BYTES);
     TRY(dead_letter_redrive(message, replay->jobs_topic.text, (int)replay->options->redrive_max,
-                            &arena, &record, err));
-    keep_rate(replay);
-    return kafka_producer_send_wait(replay->producer, &record, replay->cli->settings.timeout_ms,
-                                    err);
+                            arena, &record, err));
+    return redrive_send(&replay->redrive, message, &record, err);
 }
 
-/* After the delivery report. A letter that was left holds its partition's commit back. */
-static enum outcome commit_letter(struct replay *replay, const struct kafka_message *message,
-                                  enum fate fate, struct err *err)
+static enum outcome set_aside(struct replay *replay, const struct kafka_message *message,
+                              struct arena *arena, struct err *err)
 {
-    bool *is_held = &replay->is_held[message->partition];
-    *is_held = *is_held || fate == FATE_LEFT;
-    if (*is_held || replay->options->dry_run)
-        return OUTCOME_OK;
-    const struct kafka_partition done = {.topic = replay->scan.topic,
-                                         .partition = message->partition,
-                                         .offset = message->offset + 1};
-    return kafka_consumer_commit(replay->scan.consumer, &done, 1, replay->cli->settings.timeout_ms,
-                                 err);
+    struct kafka_record record = {0};
+    if (replay->options->filter.quarantined) /* it is there already */
+        return redrive_pass(&replay->redrive, message, true, err);
+    TRY(dead_letter_set_aside(message, replay->quarantine_topic.text, arena, &record, err));
+    return redrive_send(&replay->redrive, message, &record, err);
 }
 
-static enum outcome visit(void *ctx, const struct kafka_message *message,
-                          const struct dead_letter *letter, bool *stop, struct err *err)
+static enum outcome act(struct replay *replay, struct batch *batch, size_t i, struct err *err)
 {
-    struct replay *replay = ctx;
-    enum fate fate = FATE_LEFT;
-    TRY(decide(replay, letter, &fate, err));
-    if (fate == FATE_SENT && !replay->options->dry_run)
-        TRY(send_letter(replay, message, err));
+    const struct replay_options *options = replay->options;
+    const struct kafka_message *message = &batch->messages[i];
+    const struct dead_letter *letter = &batch->letters[i];
+    enum fate fate = dlq_filter_holds(replay->cli, &options->filter, letter)
+                         ? dlq_fate(letter, &batch->known[i], options->redrive_max)
+                         : FATE_LEFT;
+    replay->looked_at++;
+    if (fate == FATE_SENT && !options->dry_run)
+        TRY(send_back(replay, message, &batch->arena, err));
+    else if (fate == FATE_QUARANTINE && !options->dry_run)
+        TRY(set_aside(replay, message, &batch->arena, err));
+    else
+        TRY(redrive_pass(&replay->redrive, message, fate == FATE_LEFT, err));
     replay_report_count(&replay->report, letter, fate);
-    TRY(commit_letter(replay, message, fate, err));
-    *stop =
-        replay->options->limit > 0 && replay->report.counts[FATE_SENT] >= replay->options->limit;
+    out_progress_set(&replay->progress, replay->looked_at, replay->report.counts[FATE_SENT]);
     return OUTCOME_OK;
+}
+
+/* ---- batches ---- */
+
+static void empty(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        kafka_message_done(&batch->messages[i]);
+    batch->count = 0;
+    arena_done(&batch->arena);
+    arena_init(&batch->arena, BATCH_ARENA_BYTES);
+}
+
+/* What is there now, at least one letter unless nothing came. */
+static enum outcome fill(struct replay *replay, struct batch *batch, struct err *err)
+{
+    size_t bytes = 0;
+    while (batch->count < BATCH_MAX && bytes < BATCH_BYTES) {
+        struct kafka_message *message = &batch->messages[batch->count];
+        TRY(dlq_scan_next(&replay->scan, batch->count == 0 ? POLL_MS : 0, message, err));
+        if (message->native == NULL)
+            return OUTCOME_OK;
+        bytes += message->value.len;
+        batch->count++; /* now it is freed with the batch */
+        TRY(dead_letter_read(message, &batch->arena, &batch->letters[batch->count - 1], err));
+    }
+    return OUTCOME_OK;
+}
+
+static bool is_enough(const struct replay *replay)
+{
+    int64_t limit = replay->options->limit;
+    return limit > 0 && replay->report.counts[FATE_SENT] >= limit;
+}
+
+static enum outcome run_batch(struct replay *replay, struct batch *batch, struct err *err)
+{
+    TRY(fill(replay, batch, err));
+    if (batch->count > 0)
+        TRY(dlq_known_ask(replay->hub->db, batch->letters, batch->count, &batch->arena,
+                          batch->known, err));
+    for (size_t i = 0; i < batch->count && !is_enough(replay); i++)
+        TRY(act(replay, batch, i, err));
+    return redrive_settle(&replay->redrive, 0, err);
+}
+
+static enum outcome run_batches(struct replay *replay, struct err *err)
+{
+    struct batch *batch = ARENA_NEW(&replay->cli->arena, struct batch);
+    TRY_ALLOC(batch, err);
+    arena_init(&batch->arena, BATCH_ARENA_BYTES);
+    enum outcome outcome = OUTCOME_OK;
+    while (outcome == OUTCOME_OK && replay->scan.left > 0 && !is_enough(replay)) {
+        outcome = run_batch(replay, batch, err);
+        empty(batch);
+    }
+    arena_done(&batch->arena);
+    /* What is on its way is still waited for and committed, whatever broke the rest off. */
+    struct err late = {0};
+    if (redrive_drain(&replay->redrive, &late) != OUTCOME_OK && outcome == OUTCOME_OK) {
+        *err = late;
+        outcome = late.outcome;
+    }
+    return outcome;
 }
 
 /* ---- the whole ---- */
 
-static enum outcome audit(const struct replay *replay, const char *action, struct err *err)
+static void write_time(struct jwrite *w, const char *name, int64_t us)
 {
-    const struct dlq_filter *filter = &replay->options->filter;
+    char text[CLOCK_TEXT_SIZE];
+    jwrite_member_text(w, name, us == 0 ? NULL : clock_format(us, text));
+}
+
+/* Who and when are the audit log's own columns. `failure` NULL: none yet. */
+static enum outcome audit(struct replay *replay, const char *action, const struct err *failure,
+                          struct err *err)
+{
+    const struct replay_options *options = replay->options;
+    const struct dlq_filter *filter = &options->filter;
     STR_AUTO struct str detail = str_with_max(STR_MAX_DEFAULT);
     struct jwrite w = jwrite_to(&detail);
-    if (replay->options->dry_run)
+    if (options->dry_run)
         return OUTCOME_OK;
     jwrite_open_object(&w);
     jwrite_member_text(&w, "worker", filter->worker);
+    jwrite_member_bool(&w, "quarantined", filter->quarantined);
     jwrite_member_text(&w, "class", filter->class);
     jwrite_member_text(&w, "code", filter->code);
     jwrite_member_text(&w, "kind", filter->kind);
     jwrite_member_text(&w, "job", filter->job);
+    write_time(&w, "since", filter->since_us);
+    write_time(&w, "until", filter->until_us);
+    jwrite_member_int(&w, "limit", options->limit);
+    jwrite_member_int(&w, "rate", options->rate);
+    jwrite_member_int(&w, "redrive_max", options->redrive_max);
+    jwrite_member_text(&w, "failed_with", failure == NULL ? NULL : failure->code);
     jwrite_key(&w, "report");
     replay_report_write(&replay->report, &w);
     jwrite_close_object(&w);
@@ -183,14 +228,16 @@ static enum outcome audit(const struct replay *replay, const char *action, struc
                          err);
 }
 
-static enum outcome scan_letters(struct replay *replay, struct err *err)
+static enum outcome run_audited(struct replay *replay, struct err *err)
 {
-    replay->is_held = ARENA_ARRAY(&replay->cli->arena, bool, replay->scan.count);
-    TRY_ALLOC(replay->is_held, err);
-    TRY(audit(replay, "dlq.replay", err));
-    enum outcome outcome = dlq_scan_run(&replay->scan, visit, replay, err);
+    TRY(audit(replay, "dlq.replay", NULL, err));
+    replay->progress =
+        out_progress_begin(&replay->cli->out, "looked at", "put back", replay->scan.total);
+    enum outcome outcome = run_batches(replay, err);
+    out_progress_end(&replay->progress);
     struct err late = {0};
-    if (audit(replay, "dlq.replay.end", &late) != OUTCOME_OK && outcome == OUTCOME_OK) {
+    if (audit(replay, "dlq.replay.end", outcome == OUTCOME_OK ? NULL : err, &late) != OUTCOME_OK &&
+        outcome == OUTCOME_OK) {
         *err = late;
         return late.outcome;
     }
@@ -199,18 +246,16 @@ static enum outcome scan_letters(struct replay *replay, struct err *err)
 
 static enum outcome run_locked(struct replay *replay, struct err *err)
 {
-    struct cli *cli = replay->cli;
-    const struct kafka_producer_options options = {.delivery_timeout_ms = cli->settings.timeout_ms};
-    if (!replay->options->dry_run)
-        TRY(kafka_producer_open(&cli->settings.kafka, &options, &replay->producer, err));
-    enum outcome outcome = dlq_scan_open(&replay->scan, err);
-    if (outcome == OUTCOME_OK) {
-        outcome = scan_letters(replay, err);
-        dlq_scan_close(&replay->scan);
-    }
-    kafka_producer_close(replay->producer, 0);
+    const struct replay_options *options = replay->options;
+    TRY(dlq_scan_open(&replay->scan, err));
+    enum outcome outcome =
+        redrive_open(&replay->redrive, &replay->scan, options->rate, options->dry_run, err);
+    if (outcome == OUTCOME_OK)
+        outcome = run_audited(replay, err);
+    redrive_close(&replay->redrive);
+    dlq_scan_close(&replay->scan);
     TRY(outcome);
-    return replay_report_print(&replay->report, &cli->out, err);
+    return replay_report_print(&replay->report, &replay->cli->out, err);
 }
 
 static enum outcome run_replay(struct cli *cli, struct err *err)
@@ -221,14 +266,19 @@ static enum outcome run_replay(struct cli *cli, struct err *err)
     replay->options = cli->options;
     replay->report =
         (struct replay_report){.arena = &cli->arena, .dry_run = replay->options->dry_run};
-    const char *worker = replay->options->filter.worker;
+    const struct dlq_filter *filter = &replay->options->filter;
+    const char *prefix = cli->settings.topic_prefix;
     TRY(cli_hub(cli, &replay->hub, err));
-    replay->jobs_topic = topic_name_of(TOPIC_JOBS, cli->settings.topic_prefix, worker, 0);
-    const char *group =
-        arena_printf(&cli->arena, "%sredrive.%s", cli->settings.topic_prefix, worker);
+    replay->jobs_topic = topic_name_of(TOPIC_JOBS, prefix, filter->worker, 0);
+    replay->quarantine_topic = topic_name_of(TOPIC_QUARANTINE, prefix, filter->worker, 0);
+    const char *group = arena_printf(&cli->arena, "%sredrive.%s%s", prefix, filter->worker,
+                                     filter->quarantined ? ".quarantine" : "");
     TRY_ALLOC(group, err);
-    replay->scan = (struct dlq_scan){
-        .cli = cli, .worker = worker, .group = group, .from_start = replay->options->from_start};
+    replay->scan = (struct dlq_scan){.cli = cli,
+                                     .worker = filter->worker,
+                                     .quarantined = filter->quarantined,
+                                     .group = group,
+                                     .from_start = replay->options->from_start};
     if (pgsql_lock(replay->hub->db, LOCK_KEY, LOCK_TIMEOUT_MS, err) != OUTCOME_OK)
         return err_hint(err, "another replay may be running: one at a time");
     enum outcome outcome = run_locked(replay, err);
@@ -239,6 +289,7 @@ static enum outcome run_replay(struct cli *cli, struct err *err)
 static const struct example replay_examples[] = {
     {"haul dlq replay --code 'connect.*' --dry-run", "What would be put back?"},
     {"haul dlq replay -w acme --code 'connect.*' --rate 5", "Put it back, five a second"},
+    {"haul dlq replay --quarantined --job J --redrive-max 4", "Once more, out of the quarantine"},
     {NULL, NULL},
 };
 
@@ -250,8 +301,10 @@ const struct command command_dlq_replay = {
     .doc = "Jobs keep their ids and bytes; attempts begin at 1, the redrive count grows. It looks "
            "at what was there when it began, from where the last replay ended; letters that are "
            "not asked for are looked at again the next time. A job that was put back already is "
-           "passed over, so a replay that broke off is simply begun again. The audit log keeps "
-           "each.",
+           "passed over, so a replay that broke off is simply begun again. A job that was put back "
+           "--redrive-max times and was given up each time is moved to the worker's quarantine: "
+           "only a greater --redrive-max with --quarantined brings it back. The audit log keeps "
+           "each replay: who, when, what was asked for, what became of it.",
     .options = &replay_table,
     .examples = replay_examples,
     .run = run_replay,

@@ -2,6 +2,7 @@
 #include "dlq_scan.h"
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "run/topics.h"
 
 #define POLL_MS 200
@@ -37,7 +38,8 @@ static enum outcome find_topic(struct dlq_scan *scan, struct kafka_admin *admin,
 {
     struct cli *cli = scan->cli;
     struct kafka_cluster cluster = {0};
-    struct topic_name name = topic_name_of(TOPIC_DLQ, cli->settings.topic_prefix, scan->worker, 0);
+    enum topic_role role = scan->quarantined ? TOPIC_QUARANTINE : TOPIC_DLQ;
+    struct topic_name name = topic_name_of(role, cli->settings.topic_prefix, scan->worker, 0);
     scan->topic = arena_strdup(&cli->arena, name.text);
     TRY_ALLOC(scan->topic, err);
     TRY(kafka_admin_describe(admin, &cli->arena, cli->settings.timeout_ms, &cluster, err));
@@ -74,6 +76,7 @@ static enum outcome place_partitions(struct dlq_scan *scan, struct kafka_admin *
             scan->starts[i].offset = marks.low;
         scan->ends[i] = marks.high;
         scan->left += scan->starts[i].offset < marks.high;
+        scan->total += num_max_i64(0, marks.high - scan->starts[i].offset);
     }
     return OUTCOME_OK;
 }
@@ -105,14 +108,42 @@ void dlq_scan_close(struct dlq_scan *scan)
 
 /* ---- run ---- */
 
-static enum outcome visit_message(struct dlq_scan *scan, const struct kafka_message *message,
-                                  dlq_visit *visit, void *ctx, bool *stop, struct err *err)
+static void await_more(struct dlq_scan *scan)
 {
-    size_t partition = (size_t)message->partition;
-    if (partition >= scan->count || message->offset >= scan->ends[partition])
+    scan->late_us = clock_monotonic_us() + scan->cli->settings.timeout_ms * US_PER_MS;
+}
+
+enum outcome dlq_scan_next(struct dlq_scan *scan, int64_t timeout_ms,
+                           struct kafka_message *ret_message, struct err *err)
+{
+    struct kafka_message message = {0};
+    *ret_message = message;
+    if (scan->left == 0)
         return OUTCOME_OK;
-    if (message->offset + 1 == scan->ends[partition])
-        scan->left--;
+    if (scan->late_us == 0)
+        await_more(scan);
+    enum outcome outcome = kafka_consumer_poll(scan->consumer, timeout_ms, &message, err);
+    if (outcome != OUTCOME_OK && outcome != OUTCOME_RETRY)
+        return outcome;
+    if (message.native == NULL && clock_monotonic_us() > scan->late_us)
+        return FAIL(err, OUTCOME_RETRY, "kafka.timeout", "nothing came from %s within %lld ms",
+                    scan->topic, (long long)scan->cli->settings.timeout_ms);
+    if (message.native == NULL)
+        return OUTCOME_OK;
+    await_more(scan);
+    size_t partition = (size_t)message.partition;
+    if (partition >= scan->count || message.offset >= scan->ends[partition]) {
+        kafka_message_done(&message); /* came after the start */
+        return OUTCOME_OK;
+    }
+    scan->left -= message.offset + 1 == scan->ends[partition];
+    *ret_message = message;
+    return OUTCOME_OK;
+}
+
+static enum outcome visit_message(const struct kafka_message *message, dlq_visit *visit, void *ctx,
+                                  bool *stop, struct err *err)
+{
     ARENA_AUTO struct arena arena;
     arena_init(&arena, LETTER_ARENA_BYTES);
     struct dead_letter letter = {0};
@@ -122,23 +153,15 @@ static enum outcome visit_message(struct dlq_scan *scan, const struct kafka_mess
 
 enum outcome dlq_scan_run(struct dlq_scan *scan, dlq_visit *visit, void *ctx, struct err *err)
 {
-    int64_t wait_us = scan->cli->settings.timeout_ms * US_PER_MS;
-    int64_t end_us = clock_monotonic_us() + wait_us;
     bool stop = false;
     while (scan->left > 0 && !stop) {
         struct kafka_message message = {0};
-        enum outcome outcome = kafka_consumer_poll(scan->consumer, POLL_MS, &message, err);
-        if (outcome != OUTCOME_OK && outcome != OUTCOME_RETRY)
-            return outcome;
-        if (message.native == NULL && clock_monotonic_us() > end_us)
-            return FAIL(err, OUTCOME_RETRY, "kafka.timeout", "nothing came from %s within %lld ms",
-                        scan->topic, (long long)scan->cli->settings.timeout_ms);
+        TRY(dlq_scan_next(scan, POLL_MS, &message, err));
         if (message.native == NULL)
             continue;
-        outcome = visit_message(scan, &message, visit, ctx, &stop, err);
+        enum outcome outcome = visit_message(&message, visit, ctx, &stop, err);
         kafka_message_done(&message);
         TRY(outcome);
-        end_us = clock_monotonic_us() + wait_us;
     }
     return OUTCOME_OK;
 }

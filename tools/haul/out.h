@@ -37,6 +37,22 @@ struct jwrite out_json(struct out *out);
 /* Ends a JSON answer with a newline. */
 void out_json_end(struct out *out);
 
+/* ---- progress ---- */
+
+/* One line on standard error that is written over twice a second; nothing when that is no
+ * terminal. */
+struct out_progress {
+    bool is_live;
+    const char *done_name, *made_name; /* "looked at", "put back" */
+    int64_t total;                     /* of done */
+    int64_t begun_us, due_us;
+};
+struct out_progress out_progress_begin(struct out *out, const char *done_name,
+                                       const char *made_name, int64_t total);
+void out_progress_set(struct out_progress *progress, int64_t done, int64_t made);
+/* Wipes the line. */
+void out_progress_end(struct out_progress *progress);
+
 /* ---- tables ---- */
 
 enum sheet_kind {
