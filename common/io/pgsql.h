@@ -15,6 +15,7 @@
 #ifndef HAUL_IO_PGSQL_H
 #define HAUL_IO_PGSQL_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/fields.h"
 #include "base/str.h"
@@ -26,6 +27,7 @@ struct pgsql_conf {
     int64_t connect_timeout_ms;
     int64_t statement_timeout_ms;
     const char *application_name; /* NULL = "haul" */
+    const char *session_sql;      /* run once on each connection that is made; NULL = nothing */
 };
 
 /* The rows of a process's field table for a struct pgsql_conf embedded in `holder` as `member`. */
@@ -78,6 +80,20 @@ struct pgsql_params {
 #define PGSQL_INT(value) pgsql_int_text((value), (char[24]){0})
 const char *pgsql_int_text(int64_t value, char to[24]);
 #define PGSQL_BOOL(value) ((value) ? "true" : "false")
+
+/* One column of `count` structs as one parameter, the text of an array of SQL: the member at
+ * `offset` of each, `stride` bytes apart. NULL without memory. */
+enum pgsql_member { PGSQL_MEMBER_TEXT, PGSQL_MEMBER_INT, PGSQL_MEMBER_INT64, PGSQL_MEMBER_BOOL };
+struct pgsql_column {
+    enum pgsql_member type; /* const char * (NULL is SQL's), int, int64_t, bool */
+    size_t offset;
+};
+struct pgsql_structs {
+    const void *items;
+    size_t stride, count;
+};
+const char *pgsql_array(struct pgsql_structs structs, struct pgsql_column column,
+                        struct arena *arena);
 
 struct pgsql_result;
 

@@ -139,6 +139,17 @@ static enum outcome finish_connecting(struct pgsql *db, struct err *err)
     return OUTCOME_OK;
 }
 
+static enum outcome run_first(struct pgsql *db, const char *sql, struct err *err)
+{
+    PGresult *result = PQexec(db->native, sql);
+    ExecStatusType status = PQresultStatus(result);
+    enum outcome outcome = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
+                               ? OUTCOME_OK
+                               : pgsql_fail_result(result, "set up the hub's session", err);
+    PQclear(result);
+    return outcome;
+}
+
 static enum outcome set_session(struct pgsql *db, struct err *err)
 {
     char sql[160];
@@ -146,11 +157,9 @@ static enum outcome set_session(struct pgsql *db, struct err *err)
         sql, sizeof sql,
         "SET statement_timeout = %lld; SET timezone = 'UTC'; SET client_min_messages = warning",
         (long long)db->statement_timeout_ms);
-    PGresult *result = PQexec(db->native, sql);
-    enum outcome outcome = PQresultStatus(result) == PGRES_COMMAND_OK
-                               ? OUTCOME_OK
-                               : pgsql_fail_result(result, "set up the hub's session", err);
-    PQclear(result);
+    enum outcome outcome = run_first(db, sql, err);
+    if (outcome == OUTCOME_OK && db->session_sql != NULL)
+        outcome = run_first(db, db->session_sql, err);
     if (outcome == OUTCOME_OK && PQsetnonblocking(db->native, 1) != 0)
         outcome = FAIL_NO_MEMORY(err);
     return outcome;
@@ -189,10 +198,12 @@ enum outcome pgsql_open(const struct pgsql_conf *conf, struct pgsql **ret_db, st
     db->uri = arena_strdup(&db->arena, conf->uri);
     const char *name = conf->application_name == NULL ? "haul" : conf->application_name;
     db->application_name = arena_strdup(&db->arena, name);
+    db->session_sql = arena_strdup(&db->arena, conf->session_sql);
     db->connect_timeout_ms = num_max_i64(conf->connect_timeout_ms, 1);
     db->statement_timeout_ms = num_max_i64(conf->statement_timeout_ms, 1);
-    enum outcome outcome = db->application_name == NULL || db->uri == NULL ? FAIL_NO_MEMORY(err)
-                                                                           : pgsql_connect(db, err);
+    bool is_whole = db->application_name != NULL && db->uri != NULL &&
+                    (db->session_sql != NULL || conf->session_sql == NULL);
+    enum outcome outcome = is_whole ? pgsql_connect(db, err) : FAIL_NO_MEMORY(err);
     if (outcome != OUTCOME_OK) {
         pgsql_close(db);
         return outcome;

@@ -20,7 +20,7 @@ struct pgsql_prepared {
 struct pgsql {
     PGconn *native; /* NULL = lost, or not made yet */
     struct arena arena;
-    const char *uri, *application_name;
+    const char *uri, *application_name, *session_sql;
     int64_t connect_timeout_ms, statement_timeout_ms;
     bool in_transaction;   /* of pgsql_begin, even after its connection was lost */
     bool transaction_lost; /* that connection is gone: nothing may run until it is over */

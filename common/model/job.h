@@ -27,9 +27,11 @@ enum job_priority { JOB_INTERACTIVE, JOB_DEFAULT, JOB_BULK };
 /* What the data of every job may have; workspace_id it must have. */
 struct job_common {
     const char *workspace_id;
-    int priority;        /* enum job_priority */
-    int64_t deadline_us; /* 0 = none */
+    int priority;          /* enum job_priority */
+    int64_t deadline_us;   /* 0 = none */
+    int64_t not_before_us; /* 0 = at once */
     const char *dedupe_key;
+    int64_t dedupe_window_s;
     int64_t max_attempts; /* 0 = as its kind says */
 };
 extern const struct field_table job_common_table;

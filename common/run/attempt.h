@@ -1,23 +1,55 @@
 /*
- * attempt: one delivery done by a job thread, from its bytes to its outcome.
+ * attempt: one delivery on its way through the worker's threads, from its bytes to its outcome.
  *
- * Is:      attempt.c: decode, lease, claim, run. settle.c: what the outcome leads to.
- * Owns:    the job's arena and result, for the length of attempt_run.
+ * Is:      poll thread makes it -> dispatcher (decode, lease, claim) -> job thread (work) ->
+ *          settler (ledger, records, events) -> dispatcher, that frees it. attempt.c: making and
+ *          decoding; work.c: what a kind sees; settle_plan.c: what the outcome leads to;
+ *          settle_tell.c: the records and events of that.
+ * Owns:    its arena and result. Its delivery until that is settled; after it the delivery may be
+ *          gone at any time.
+ * Threads: whoever holds it; its slot is also the keeper's.
  */
 #ifndef HAUL_RUN_ATTEMPT_H
 #define HAUL_RUN_ATTEMPT_H
 
+#include "model/fair.h"
 #include "model/job.h"
-#include "run/job_thread.h"
 #include "run/ledger.h"
 #include "run/outcome_table.h"
+#include "run/runtime.h"
 
 #define ATTEMPTS_DEFAULT 8
+#define SEQUENCE_STEP 1000000 /* numbers of events, for each start of a job */
+
+/* What becomes of the job. */
+enum plan_kind {
+    PLAN_NONE,
+    PLAN_END,       /* a terminal state: `state` */
+    PLAN_WAIT,      /* a later attempt: `next_attempt`, `tier`, `due_us` */
+    PLAN_HAND_BACK, /* as if it had not been started */
+    PLAN_TELL,      /* it had ended before, or was ended by the claim: tells `claimed` again */
+    PLAN_LATER,     /* not due yet: to the retry topic of `due_us`, nothing counted */
+    PLAN_DEMOTE,    /* more than its workspace's share: to the topic of bulk jobs */
+    PLAN_NAMELESS,  /* no id: a dead letter is all that can be made of it */
+};
+
+struct plan {
+    enum plan_kind kind;
+    enum event_state state;
+    int next_attempt;
+    size_t tier;
+    int64_t due_us;
+    int64_t sequence; /* of its event */
+};
 
 struct attempt {
-    struct job_thread *thread;
+    struct node node;
+    struct fair_item item; /* the dispatcher's */
     struct runtime *rt;
     struct delivery *delivery;
+    bool is_over;        /* comes back to the dispatcher to be freed */
+    bool is_suspect;     /* its last start: no other such job runs beside it */
+    int64_t again_at_us; /* monotonic; parked until then */
     struct arena arena;
     struct job_trail trail;
     /* What the record says; id NULL: nothing that can be told about. */
@@ -29,34 +61,71 @@ struct attempt {
     /* The outcome so far; not OK before the run: the run is left out. */
     enum outcome outcome;
     struct err err;
-    bool in_ledger; /* claimed; has_lease with it */
+    bool has_lease, in_ledger; /* in_ledger: claimed */
     struct lease lease;
-    struct ledger_claimed claimed;
-    int number, max_attempts; /* of the attempt */
+    struct keeper_slot slot;
+    struct ledger_claimed claimed; /* texts in the arena */
+    int number, max_attempts;      /* of the attempt */
     int redrive_count;
     int64_t deadline_us;
     int64_t sequence; /* of the next event */
     int64_t began_us;
+    struct plan plan;
     struct str result;
 };
 
-/* Does the delivery; what it led to is sent, its reports may be outstanding. */
-enum delivery_fate attempt_run(struct job_thread *thread, struct delivery *delivery);
+static inline struct attempt *attempt_of(struct node *node)
+{
+    return (struct attempt *)(void *)node;
+}
+
+/* NULL without memory. */
+struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery);
+void attempt_free(struct attempt *a);
+
+/* Reads its record: the fields from `trail` to `deadline_us`; outcome and err when it is no good
+ * job. RETRY "no_memory": to be taken again. */
+MUST_USE enum outcome attempt_decode(struct attempt *a, struct err *err);
+
+/* True for kinds that need neither lease nor ledger. */
+static inline bool attempt_is_idempotent(const struct attempt *a)
+{
+    return a->kind != NULL && a->kind->kind->idempotent;
+}
+
+/* Wall clock; what its headers and its data ask for. 0 = at once. */
+int64_t attempt_not_before_us(const struct attempt *a);
+
+/* Of the ledger and the lease: what claims it. */
+struct ledger_claim attempt_claim(const struct attempt *a);
+/* The answer; its texts are copied. RETRY "no_memory". */
+MUST_USE enum outcome attempt_claimed(struct attempt *a, const struct ledger_claimed *claimed,
+                                      struct err *err);
 
 /* The event of this attempt; uses up a sequence number. */
 struct event attempt_event(struct attempt *a, enum event_state state);
 
-/* ---- settle.c ---- */
+/* The delivery's fate is told; the attempt goes back to the dispatcher. */
+void attempt_over(struct attempt *a, enum delivery_fate fate);
+
+/* ---- work.c ---- */
+
+struct job_thread;
+/* Tells that it begins, runs it (unless its outcome is known), and plans what follows. */
+void attempt_work(struct job_thread *thread, struct attempt *a);
+
+/* ---- settle_plan.c ---- */
 
 /* The run is over (or was left out): outcome, err, result are set. */
-enum delivery_fate settle(struct attempt *a, enum stop_reason reason);
-/* The job had ended already, or was ended by the claim: tells it again. */
-enum delivery_fate settle_again(struct attempt *a);
-/* Not due yet: to the retry topic of its due time, nothing counted. */
-enum delivery_fate settle_later(struct attempt *a, int64_t due_us);
-/* No id: a dead letter is all that can be made of it. */
-enum delivery_fate settle_nameless(struct attempt *a);
-/* The same delivery once more, `after_us` from now. */
-enum delivery_fate settle_retake(struct attempt *a, int64_t after_us);
+void settle_plan(struct attempt *a, enum stop_reason reason);
+/* It waits for `due_us`, nothing counted. */
+void settle_plan_later(struct attempt *a, int64_t due_us);
+
+/* ---- settle_tell.c ---- */
+
+/* The ledger agreed (or is not asked): logs, counts, sends what follows from the plan. */
+enum delivery_fate settle_tell(struct attempt *a);
+/* Another start owns the job. */
+enum delivery_fate settle_fenced(struct attempt *a);
 
 #endif

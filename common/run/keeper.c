@@ -17,7 +17,7 @@
 
 static void stop_slot(struct keeper_slot *slot, enum stop_reason reason)
 {
-    if (!slot->used || slot->reason != STOP_NONE)
+    if (slot->reason != STOP_NONE)
         return;
     slot->reason = reason;
     __atomic_store_n(&slot->cancelled, true, __ATOMIC_RELAXED);
@@ -26,13 +26,10 @@ static void stop_slot(struct keeper_slot *slot, enum stop_reason reason)
 static void check_times(struct keeper *keeper, int64_t now_us, int64_t wall_us)
 {
     int64_t ttl_us = keeper->options.lease_ttl_ms * US_PER_MS;
-    for (size_t i = 0; i < keeper->options.slot_count; i++) {
-        struct keeper_slot *slot = &keeper->slots[i];
-        if (!slot->used)
-            continue;
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
         if (slot->deadline_us != 0 && wall_us >= slot->deadline_us)
             stop_slot(slot, STOP_DEADLINE);
-        if (slot->has_lease && slot->is_telling && now_us - slot->renewed_us > ttl_us &&
+        if (slot->has_lease && !slot->is_over && now_us - slot->renewed_us > ttl_us &&
             slot->reason == STOP_NONE) {
             atomic_fetch_add(&keeper->leases_lost, 1);
             stop_slot(slot, STOP_LEASE);
@@ -42,9 +39,9 @@ static void check_times(struct keeper *keeper, int64_t now_us, int64_t wall_us)
 
 static void tell_progress(struct keeper *keeper, int64_t now_us, int64_t wall_us)
 {
-    for (size_t i = 0; i < keeper->options.slot_count; i++) {
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
         struct event event;
-        if (keeper->slots[i].used && progress_take(&keeper->slots[i], now_us, wall_us, &event))
+        if (progress_take(slot, now_us, wall_us, &event))
             events_tell(keeper->options.outbox, keeper->options.events_topic, &event);
     }
 }
@@ -53,52 +50,57 @@ static void tell_progress(struct keeper *keeper, int64_t now_us, int64_t wall_us
 
 struct renewal {
     size_t count;
-    size_t *slots;
     struct lease *leases;
     enum lease_state *states;
 };
+
+static bool is_due(const struct keeper *keeper, const struct keeper_slot *slot, int64_t now_us)
+{
+    return slot->has_lease &&
+           now_us - slot->renewed_us >= keeper->options.lease_ttl_ms * US_PER_MS / 3;
+}
 
 /* Job ids are copied: their job may be over before the answer is here. */
 static bool gather(struct keeper *keeper, struct arena *arena, int64_t now_us,
                    struct renewal *ret_renewal)
 {
-    size_t max = keeper->options.slot_count;
-    int64_t period_us = keeper->options.lease_ttl_ms * US_PER_MS / 3;
-    struct renewal renewal = {.slots = ARENA_ARRAY(arena, size_t, max),
-                              .leases = ARENA_ARRAY(arena, struct lease, max),
-                              .states = ARENA_ARRAY(arena, enum lease_state, max)};
-    if (renewal.slots == NULL || renewal.leases == NULL || renewal.states == NULL)
+    size_t count = 0;
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next)
+        count += is_due(keeper, slot, now_us);
+    struct renewal renewal = {.leases = ARENA_ARRAY(arena, struct lease, count),
+                              .states = ARENA_ARRAY(arena, enum lease_state, count)};
+    if (count == 0 || renewal.leases == NULL || renewal.states == NULL)
         return false;
-    for (size_t i = 0; i < max; i++) {
-        const struct keeper_slot *slot = &keeper->slots[i];
-        if (!slot->used || !slot->has_lease || now_us - slot->renewed_us < period_us)
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
+        if (!is_due(keeper, slot, now_us))
             continue;
-        struct lease lease = slot->lease;
-        lease.job_id = arena_strdup(arena, slot->lease.job_id);
+        struct lease lease = *slot->lease;
+        lease.job_id = arena_strdup(arena, lease.job_id);
         if (lease.job_id == NULL)
-            return false;
-        renewal.slots[renewal.count] = i;
+            break; /* the others next time */
+        slot->renewal = (int)renewal.count;
         renewal.leases[renewal.count++] = lease;
     }
     *ret_renewal = renewal;
     return renewal.count > 0;
 }
 
-static void apply(struct keeper *keeper, const struct renewal *renewal, int64_t asked_us)
+/* Slots that were left meanwhile are not in the list any more; new ones have no place in it. */
+static void apply(struct keeper *keeper, const struct renewal *renewal, int64_t asked_us,
+                  bool is_ok)
 {
-    for (size_t i = 0; i < renewal->count; i++) {
-        struct keeper_slot *slot = &keeper->slots[renewal->slots[i]];
-        /* Another job may be in the slot by now. */
-        if (!slot->used || !slot->has_lease ||
-            strcmp(slot->lease.token, renewal->leases[i].token) != 0)
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
+        int place = slot->renewal;
+        slot->renewal = -1;
+        if (place < 0 || !is_ok)
             continue;
-        if (renewal->states[i] == LEASE_LOST) {
+        if (renewal->states[place] == LEASE_LOST) {
             atomic_fetch_add(&keeper->leases_lost, 1);
             stop_slot(slot, STOP_LEASE);
             continue;
         }
         slot->renewed_us = asked_us;
-        if (renewal->states[i] == LEASE_CANCELLED)
+        if (renewal->states[place] == LEASE_CANCELLED)
             stop_slot(slot, STOP_ASKED);
     }
 }
@@ -109,34 +111,33 @@ static void renew(struct keeper *keeper, struct arena *arena)
     struct err err = {0};
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&keeper->lock);
-    bool is_due = gather(keeper, arena, now_us, &renewal);
+    bool has_some = gather(keeper, arena, now_us, &renewal);
     pthread_mutex_unlock(&keeper->lock);
-    if (!is_due)
+    if (!has_some)
         return;
-    enum outcome outcome =
-        lease_store_renew(keeper->redis, keeper->options.prefix, renewal.leases, renewal.count,
-                          keeper->options.lease_ttl_ms, arena, renewal.states, &err);
-    if (outcome != OUTCOME_OK) {
+    enum outcome outcome = lease_store_renew(
+        keeper->redis, keeper->options.prefix, (struct leases){renewal.leases, renewal.count},
+        keeper->options.lease_ttl_ms, arena, renewal.states, &err);
+    if (outcome != OUTCOME_OK)
         LOG_AT(LOG_WARN, "lease.not_renewed", LOG_ERR_FIELDS(&err));
-        return;
-    }
     pthread_mutex_lock(&keeper->lock);
-    apply(keeper, &renewal, now_us);
+    apply(keeper, &renewal, now_us, outcome == OUTCOME_OK);
     pthread_mutex_unlock(&keeper->lock);
 }
 
 /* ---- the hub is asked too, now and then: Redis may have forgotten a flag ---- */
 
+/* Jobs that have run for a while: the others end before an answer could be here. */
 static const char *running_ids(struct keeper *keeper, struct arena *arena)
 {
     struct str ids STR_AUTO = str_with_max(1 << 20);
+    int64_t before_us = clock_monotonic_us() - US_PER_S;
     pthread_mutex_lock(&keeper->lock);
-    for (size_t i = 0; i < keeper->options.slot_count; i++) {
-        const struct keeper_slot *slot = &keeper->slots[i];
-        if (!slot->used || !slot->has_lease || slot->reason != STOP_NONE)
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
+        if (!slot->has_lease || slot->reason != STOP_NONE || slot->entered_us > before_us)
             continue;
         str_add_text(&ids, ids.len > 0 ? "," : "");
-        str_add_text(&ids, slot->lease.job_id);
+        str_add_text(&ids, slot->lease->job_id);
     }
     pthread_mutex_unlock(&keeper->lock);
     return ids.len == 0 || ids.failed ? NULL : arena_strdup(arena, str_text(&ids));
@@ -145,7 +146,7 @@ static const char *running_ids(struct keeper *keeper, struct arena *arena)
 static bool list_has(const char *list, const char *id)
 {
     size_t len = strlen(id);
-    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
+    for (const char *at = list; at != NULL && *at != '\0'; at = strchr(at, ',')) {
         at += *at == ',';
         if (strncmp(at, id, len) == 0 && (at[len] == '\0' || at[len] == ','))
             return true;
@@ -165,9 +166,8 @@ static void ask_hub(struct keeper *keeper, struct arena *arena)
     if (ledger_cancels(keeper->hub, ids, arena, &cancels, &err) != OUTCOME_OK)
         return;
     pthread_mutex_lock(&keeper->lock);
-    for (size_t i = 0; i < keeper->options.slot_count && cancels[0] != '\0'; i++) {
-        struct keeper_slot *slot = &keeper->slots[i];
-        if (slot->used && slot->has_lease && list_has(cancels, slot->lease.job_id))
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
+        if (slot->has_lease && list_has(cancels, slot->lease->job_id))
             stop_slot(slot, STOP_ASKED);
     }
     pthread_mutex_unlock(&keeper->lock);
@@ -178,7 +178,7 @@ static void ask_hub(struct keeper *keeper, struct arena *arena)
 static bool wait_for_work(struct keeper *keeper)
 {
     pthread_mutex_lock(&keeper->lock);
-    while (keeper->used_count == 0 && !keeper->stopping)
+    while (keeper->count == 0 && !keeper->stopping)
         pthread_cond_wait(&keeper->changed, &keeper->lock);
     if (!keeper->stopping)
         monotonic_cond_wait(&keeper->changed, &keeper->lock, TICK_US);
@@ -214,12 +214,10 @@ enum outcome keeper_open(struct keeper *keeper, const struct keeper_options *opt
 {
     *keeper = (struct keeper){.options = *options};
     TRY(rconn_open(options->redis, &keeper->redis, err));
-    keeper->slots = calloc(options->slot_count, sizeof *keeper->slots);
     pthread_mutex_init(&keeper->lock, NULL);
     monotonic_cond_init(&keeper->changed);
-    if (keeper->slots == NULL || pthread_create(&keeper->thread, NULL, run, keeper) != 0) {
+    if (pthread_create(&keeper->thread, NULL, run, keeper) != 0) {
         rconn_close(keeper->redis);
-        free(keeper->slots);
         return FAIL_NO_MEMORY(err);
     }
     return OUTCOME_OK;
@@ -234,69 +232,93 @@ void keeper_close(struct keeper *keeper)
     pthread_join(keeper->thread, NULL);
     rconn_close(keeper->redis);
     pgsql_close(keeper->hub);
-    free(keeper->slots);
     pthread_cond_destroy(&keeper->changed);
     pthread_mutex_destroy(&keeper->lock);
 }
 
-/* ---- for the job threads ---- */
+/* ---- for those who do the jobs ---- */
 
-void keeper_enter(struct keeper *keeper, size_t slot, const struct event *event,
-                  const struct lease *lease, int64_t deadline_us)
+void keeper_enter(struct keeper *keeper, struct keeper_slot *slot, const struct lease *lease,
+                  int64_t deadline_us)
 {
+    slot->has_lease = lease != NULL;
+    slot->lease = lease;
+    slot->deadline_us = deadline_us;
+    slot->renewal = -1;
+    slot->entered_us = slot->renewed_us = clock_monotonic_us();
     pthread_mutex_lock(&keeper->lock);
-    keeper->slots[slot] = (struct keeper_slot){.used = true,
-                                               .has_lease = lease != NULL,
-                                               .lease = lease == NULL ? (struct lease){0} : *lease,
-                                               .event = *event,
-                                               .deadline_us = deadline_us,
-                                               .renewed_us = clock_monotonic_us(),
-                                               .is_telling = true,
-                                               .sequence = event->sequence};
-    if (keeper->used_count++ == 0)
+    slot->is_entered = true;
+    slot->previous = NULL;
+    slot->next = keeper->slots;
+    if (slot->next != NULL)
+        slot->next->previous = slot;
+    keeper->slots = slot;
+    if (keeper->count++ == 0)
         pthread_cond_signal(&keeper->changed);
     pthread_mutex_unlock(&keeper->lock);
 }
 
-enum stop_reason keeper_work_ended(struct keeper *keeper, size_t slot, int64_t *ret_sequence)
+void keeper_work_begins(struct keeper *keeper, struct keeper_slot *slot, const struct event *event)
 {
     pthread_mutex_lock(&keeper->lock);
-    keeper->slots[slot].is_telling = false;
-    enum stop_reason reason = keeper->slots[slot].reason;
-    *ret_sequence = keeper->slots[slot].sequence;
+    slot->event = *event;
+    slot->sequence = event->sequence;
+    slot->is_telling = true;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+enum stop_reason keeper_work_ended(struct keeper *keeper, struct keeper_slot *slot,
+                                   int64_t *ret_sequence)
+{
+    pthread_mutex_lock(&keeper->lock);
+    slot->is_telling = false;
+    slot->is_over = true;
+    enum stop_reason reason = slot->reason;
+    *ret_sequence = slot->sequence;
     pthread_mutex_unlock(&keeper->lock);
     return reason;
 }
 
-void keeper_leave(struct keeper *keeper, size_t slot)
+void keeper_leave(struct keeper *keeper, struct keeper_slot *slot)
 {
+    if (!slot->is_entered)
+        return;
     pthread_mutex_lock(&keeper->lock);
-    keeper->slots[slot].used = false;
-    keeper->used_count--;
+    if (slot->previous == NULL)
+        keeper->slots = slot->next;
+    else
+        slot->previous->next = slot->next;
+    if (slot->next != NULL)
+        slot->next->previous = slot->previous;
+    slot->is_entered = false;
+    keeper->count--;
     pthread_mutex_unlock(&keeper->lock);
 }
 
-void keeper_progress(struct keeper *keeper, size_t slot, const struct event_progress *progress)
+void keeper_progress(struct keeper *keeper, struct keeper_slot *slot,
+                     const struct event_progress *progress)
 {
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&keeper->lock);
-    if (keeper->slots[slot].used && keeper->slots[slot].is_telling)
-        progress_note(&keeper->slots[slot], progress, now_us);
+    if (slot->is_telling)
+        progress_note(slot, progress, now_us);
     pthread_mutex_unlock(&keeper->lock);
 }
 
-enum stop_reason keeper_reason(struct keeper *keeper, size_t slot)
+enum stop_reason keeper_reason(struct keeper *keeper, struct keeper_slot *slot)
 {
     pthread_mutex_lock(&keeper->lock);
-    enum stop_reason reason = keeper->slots[slot].reason;
+    enum stop_reason reason = slot->reason;
     pthread_mutex_unlock(&keeper->lock);
     return reason;
 }
 
-void keeper_stop_all(struct keeper *keeper, enum stop_reason reason)
+void keeper_stop_all(struct keeper *keeper, enum stop_reason reason, bool unleased_only)
 {
     pthread_mutex_lock(&keeper->lock);
-    for (size_t i = 0; i < keeper->options.slot_count; i++)
-        stop_slot(&keeper->slots[i], reason);
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
+        if (!unleased_only || !slot->has_lease)
+            stop_slot(slot, reason);
+    }
     pthread_mutex_unlock(&keeper->lock);
 }

@@ -2,10 +2,10 @@
  * keeper: looks after running jobs: renews their leases, learns of cancels and deadlines, tells
  * their progress.
  *
- * Is:      one thread a process with its own connections, and a slot a job thread.
+ * Is:      one thread a process with its own connections, and a slot a job that is claimed.
  * Is not:  the judge of a job's outcome: it sets the cancelled flag and keeps why.
- * Owns:    its connections; of a running job only what its slot holds.
- * Threads: each slot is entered and left by its job thread.
+ * Owns:    its connections; a slot is its attempt's, in the keeper's list from enter to leave.
+ * Threads: any; a slot by one of its attempt's threads at a time.
  */
 #ifndef HAUL_RUN_KEEPER_H
 #define HAUL_RUN_KEEPER_H
@@ -24,14 +24,17 @@ enum stop_reason {
 };
 
 struct keeper_slot {
-    bool used;
+    struct keeper_slot *previous, *next;
     bool has_lease;
-    struct lease lease;
-    struct event event; /* who the job is, for its progress events; texts are the job thread's */
+    bool is_entered;
+    int renewal;               /* place among those that are being renewed; -1 = none */
+    const struct lease *lease; /* the attempt's; with has_lease */
+    struct event event; /* who the job is, for its progress events; texts are the attempt's */
     int64_t deadline_us;
-    int64_t renewed_us; /* monotonic */
+    int64_t entered_us, renewed_us; /* monotonic */
     enum stop_reason reason;
     bool cancelled;           /* atomic access only; jobs read it as a volatile bool */
+    bool is_over;             /* the work is; the settlement is not */
     bool is_telling, is_news; /* progress */
     struct event_progress progress;
     int64_t told_us, began_us, began_rows;
@@ -43,7 +46,6 @@ struct keeper_options {
     const struct rconn_conf *redis;
     const struct pgsql_conf *hub;
     int64_t lease_ttl_ms;
-    size_t slot_count;
     struct outbox *outbox;
     const char *events_topic;
 };
@@ -54,8 +56,8 @@ struct keeper {
     pthread_cond_t changed;
     pthread_t thread;
     bool stopping;
-    size_t used_count;
-    struct keeper_slot *slots;
+    size_t count;
+    struct keeper_slot *slots; /* of all that are entered */
     struct rconn *redis;
     struct pgsql *hub; /* opened when first needed */
     atomic_int_fast64_t leases_lost;
@@ -65,20 +67,25 @@ MUST_USE enum outcome keeper_open(struct keeper *keeper, const struct keeper_opt
                                   struct err *err);
 void keeper_close(struct keeper *keeper);
 
-/* A job begins in a slot. `event` says who it is (job_id, kind, attempt, sequence of the next
- * event, ...) and is copied, its texts are not. `lease` may be NULL. */
-void keeper_enter(struct keeper *keeper, size_t slot, const struct event *event,
-                  const struct lease *lease, int64_t deadline_us);
+/* The slot is empty memory. From now on its lease (which may be NULL) is renewed, and its deadline
+ * and cancels are minded. `deadline_us` 0 = none. */
+void keeper_enter(struct keeper *keeper, struct keeper_slot *slot, const struct lease *lease,
+                  int64_t deadline_us);
+/* The work begins. `event` says who it is (job_id, kind, attempt, sequence of the next event, ...)
+ * and is copied, its texts are not. */
+void keeper_work_begins(struct keeper *keeper, struct keeper_slot *slot, const struct event *event);
 /* The work is over, the lease still kept: no progress is told any more. Why it was asked to stop,
- * if it was, and the number of its next event. */
-enum stop_reason keeper_work_ended(struct keeper *keeper, size_t slot, int64_t *ret_sequence);
-/* The lease is not renewed any more. */
-void keeper_leave(struct keeper *keeper, size_t slot);
+ * if it was; `sequence` becomes the number of its next event. */
+enum stop_reason keeper_work_ended(struct keeper *keeper, struct keeper_slot *slot,
+                                   int64_t *ret_sequence);
+/* The lease is not renewed any more. Takes a slot that was never entered. */
+void keeper_leave(struct keeper *keeper, struct keeper_slot *slot);
 
-void keeper_progress(struct keeper *keeper, size_t slot, const struct event_progress *progress);
+void keeper_progress(struct keeper *keeper, struct keeper_slot *slot,
+                     const struct event_progress *progress);
 /* Why the job in the slot should stop; STOP_NONE while it should not. */
-enum stop_reason keeper_reason(struct keeper *keeper, size_t slot);
-/* Asks every job to stop. */
-void keeper_stop_all(struct keeper *keeper, enum stop_reason reason);
+enum stop_reason keeper_reason(struct keeper *keeper, struct keeper_slot *slot);
+/* Asks every job to stop; with `unleased_only` just those that no lease protects. */
+void keeper_stop_all(struct keeper *keeper, enum stop_reason reason, bool unleased_only);
 
 #endif

@@ -3,6 +3,11 @@
 
 #define CANCEL_TTL_MS "86400000"
 
+/* 1 taken (or ours already), 0 another one's. */
+static const char acquire_script[] =
+    "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end\n"
+    "return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0\n";
+
 /* A lease that is gone (expired while we were stopped, or forgotten) and that nobody else took is
  * taken again: the fence keeps whoever comes later apart. 0 lost, 1 kept, 2 cancel asked. */
 static const char renew_script[] = "local held = redis.call('GET', KEYS[1])\n"
@@ -30,69 +35,119 @@ static enum outcome make_keys(struct arena *arena, const char *prefix, const cha
     return OUTCOME_OK;
 }
 
-enum outcome lease_store_acquire(struct rconn *conn, const char *prefix, const struct lease *lease,
-                                 int64_t ttl_ms, struct arena *arena, bool *ret_taken,
-                                 struct err *err)
-{
-    struct keys keys;
-    const struct rreply *reply = NULL;
-    TRY(make_keys(arena, prefix, lease->job_id, &keys, err));
-    const char *ttl = arena_printf(arena, "%lld", (long long)ttl_ms);
-    TRY_ALLOC(ttl, err);
-    TRY(rconn_call(conn, arena, RWORDS("SET", keys.lease, lease->token, "NX", "PX", ttl), &reply,
-                   err));
-    *ret_taken = reply->type == RREPLY_STATUS;
-    return OUTCOME_OK;
-}
+/* ---- one script for each of many leases ---- */
 
-static enum outcome append_renewals(struct rconn *conn, const char *prefix,
-                                    const struct lease *leases, size_t count, int64_t ttl_ms,
-                                    struct arena *arena, struct err *err)
+struct pipeline {
+    struct rconn *conn;
+    const char *prefix, *script;
+    struct leases leases;
+    struct arena *arena;
+};
+
+static enum outcome append_all(const struct pipeline *it, const char *const *second_args,
+                               struct err *err)
 {
-    const char *ttl = arena_printf(arena, "%lld", (long long)ttl_ms);
-    TRY_ALLOC(ttl, err);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < it->leases.count; i++) {
+        const struct lease *lease = &it->leases.items[i];
         struct keys keys;
-        TRY(make_keys(arena, prefix, leases[i].job_id, &keys, err));
-        struct rscript_call call = {.source = renew_script,
+        TRY(make_keys(it->arena, it->prefix, lease->job_id, &keys, err));
+        struct rscript_call call = {.source = it->script,
                                     .keys = RWORDS(keys.lease, keys.cancel),
-                                    .args = RWORDS(leases[i].token, ttl)};
-        TRY(rconn_append_script(conn, &call, err));
+                                    .args = RWORDS(lease->token, second_args[i])};
+        TRY(rconn_append_script(it->conn, &call, err));
     }
     return OUTCOME_OK;
 }
 
-enum outcome lease_store_renew(struct rconn *conn, const char *prefix, const struct lease *leases,
-                               size_t count, int64_t ttl_ms, struct arena *arena,
-                               enum lease_state *ret_states, struct err *err)
+/* Answers from 0 to `max`. Each reply is read, also behind one that failed: the pipeline must be
+ * empty at the end. */
+static enum outcome read_all(const struct pipeline *it, int64_t max, int64_t *ret_answers,
+                             struct err *err)
 {
-    static const enum lease_state states[] = {LEASE_LOST, LEASE_KEPT, LEASE_CANCELLED};
-    enum outcome outcome = append_renewals(conn, prefix, leases, count, ttl_ms, arena, err);
-    /* Each reply is read, also behind one that failed: the pipeline must be empty at the end. */
-    for (size_t i = 0; rconn_pending(conn) > 0; i++) {
+    enum outcome outcome = OUTCOME_OK;
+    struct err ignored;
+    for (size_t i = 0; rconn_pending(it->conn) > 0; i++) {
         const struct rreply *reply = NULL;
-        enum outcome read = rconn_read(conn, arena, &reply, err);
-        int64_t state = read == OUTCOME_OK ? rreply_int(reply, -1) : -1;
-        if (outcome == OUTCOME_OK && (state < 0 || state > 2))
+        enum outcome read =
+            rconn_read(it->conn, it->arena, &reply, outcome == OUTCOME_OK ? err : &ignored);
+        int64_t answer = read == OUTCOME_OK ? rreply_int(reply, -1) : -1;
+        if (outcome == OUTCOME_OK && (answer < 0 || answer > max))
             outcome = read != OUTCOME_OK ? read
                                          : FAIL(err, OUTCOME_RETRY, "redis.busy",
-                                                "a renewal got a strange answer");
-        else if (outcome == OUTCOME_OK && i < count)
-            ret_states[i] = states[state];
+                                                "a lease's script got a strange answer");
+        else if (outcome == OUTCOME_OK && i < it->leases.count)
+            ret_answers[i] = answer;
     }
     return outcome;
 }
 
-enum outcome lease_store_release(struct rconn *conn, const char *prefix, const struct lease *lease,
-                                 bool clear_cancel, struct arena *arena, struct err *err)
+static enum outcome run_all(const struct pipeline *it, const char *const *second_args, int64_t max,
+                            int64_t **ret_answers, struct err *err)
 {
-    struct keys keys;
-    const struct rreply *reply = NULL;
-    TRY(make_keys(arena, prefix, lease->job_id, &keys, err));
-    struct rscript_call call = {.source = release_script,
-                                .keys = RWORDS(keys.lease, keys.cancel),
-                                .args = RWORDS(lease->token, clear_cancel ? "1" : "0")};
-    return rconn_script(conn, arena, &call, &reply, err);
+    int64_t *answers = ARENA_ARRAY(it->arena, int64_t, it->leases.count);
+    struct err unread;
+    TRY_ALLOC(answers, err);
+    enum outcome outcome = append_all(it, second_args, err);
+    enum outcome read = read_all(it, max, answers, outcome == OUTCOME_OK ? err : &unread);
+    *ret_answers = answers;
+    return outcome == OUTCOME_OK ? read : outcome;
+}
+
+/* The same second argument for all. */
+static const char **repeat(struct arena *arena, const char *text, size_t count)
+{
+    const char **texts = ARENA_ARRAY(arena, const char *, count);
+    for (size_t i = 0; texts != NULL && i < count; i++)
+        texts[i] = text;
+    return texts;
+}
+
+static enum outcome run_with_ttl(const struct pipeline *it, int64_t ttl_ms, int64_t max,
+                                 int64_t **ret_answers, struct err *err)
+{
+    const char *ttl = arena_printf(it->arena, "%lld", (long long)ttl_ms);
+    TRY_ALLOC(ttl, err);
+    const char **ttls = repeat(it->arena, ttl, it->leases.count);
+    TRY_ALLOC(ttls, err);
+    return run_all(it, ttls, max, ret_answers, err);
+}
+
+enum outcome lease_store_acquire_many(struct rconn *conn, const char *prefix, struct leases leases,
+                                      int64_t ttl_ms, struct arena *arena, bool *ret_taken,
+                                      struct err *err)
+{
+    struct pipeline it = {conn, prefix, acquire_script, leases, arena};
+    int64_t *answers = NULL;
+    TRY(run_with_ttl(&it, ttl_ms, 1, &answers, err));
+    for (size_t i = 0; i < leases.count; i++)
+        ret_taken[i] = answers[i] == 1;
+    return OUTCOME_OK;
+}
+
+enum outcome lease_store_renew(struct rconn *conn, const char *prefix, struct leases leases,
+                               int64_t ttl_ms, struct arena *arena, enum lease_state *ret_states,
+                               struct err *err)
+{
+    static const enum lease_state states[] = {LEASE_LOST, LEASE_KEPT, LEASE_CANCELLED};
+    struct pipeline it = {conn, prefix, renew_script, leases, arena};
+    int64_t *answers = NULL;
+    TRY(run_with_ttl(&it, ttl_ms, 2, &answers, err));
+    for (size_t i = 0; i < leases.count; i++)
+        ret_states[i] = states[answers[i]];
+    return OUTCOME_OK;
+}
+
+enum outcome lease_store_release_many(struct rconn *conn, const char *prefix, struct leases leases,
+                                      const bool *clear_cancel, struct arena *arena,
+                                      struct err *err)
+{
+    struct pipeline it = {conn, prefix, release_script, leases, arena};
+    const char **flags = ARENA_ARRAY(arena, const char *, leases.count);
+    int64_t *answers = NULL;
+    TRY_ALLOC(flags, err);
+    for (size_t i = 0; i < leases.count; i++)
+        flags[i] = clear_cancel[i] ? "1" : "0";
+    return run_all(&it, flags, 1, &answers, err);
 }
 
 enum outcome lease_store_flag_cancel(struct rconn *conn, const char *prefix, const char *job_id,

@@ -25,21 +25,27 @@ enum lease_state {
     LEASE_CANCELLED, /* ours, and a cancel is asked for */
 };
 
-/* False: another one holds it. */
-MUST_USE enum outcome lease_store_acquire(struct rconn *conn, const char *prefix,
-                                          const struct lease *lease, int64_t ttl_ms,
-                                          struct arena *arena, bool *ret_taken, struct err *err);
+struct leases {
+    const struct lease *items;
+    size_t count;
+};
 
-/* Renews `count` leases in one round trip; writes `count` states. */
+/* Takes each one that nobody holds, in one round trip: `ret_taken` has an item a lease. After a
+ * failure some may be taken all the same: the same token may take its own again. */
+MUST_USE enum outcome lease_store_acquire_many(struct rconn *conn, const char *prefix,
+                                               struct leases leases, int64_t ttl_ms,
+                                               struct arena *arena, bool *ret_taken,
+                                               struct err *err);
+
+/* Renews all in one round trip; `ret_states` has an item a lease. */
 MUST_USE enum outcome lease_store_renew(struct rconn *conn, const char *prefix,
-                                        const struct lease *leases, size_t count, int64_t ttl_ms,
-                                        struct arena *arena, enum lease_state *ret_states,
-                                        struct err *err);
+                                        struct leases leases, int64_t ttl_ms, struct arena *arena,
+                                        enum lease_state *ret_states, struct err *err);
 
-/* Gives it up if it is ours; with `clear_cancel` its cancel flag goes too. */
-MUST_USE enum outcome lease_store_release(struct rconn *conn, const char *prefix,
-                                          const struct lease *lease, bool clear_cancel,
-                                          struct arena *arena, struct err *err);
+/* Gives up those that are ours, in one round trip; with `clear_cancel[i]` its cancel flag too. */
+MUST_USE enum outcome lease_store_release_many(struct rconn *conn, const char *prefix,
+                                               struct leases leases, const bool *clear_cancel,
+                                               struct arena *arena, struct err *err);
 
 /* The flag that the holder sees at its next renewal. */
 MUST_USE enum outcome lease_store_flag_cancel(struct rconn *conn, const char *prefix,

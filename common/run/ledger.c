@@ -1,29 +1,99 @@
-/* ledger: a worker's calls, one SQL function each (schemas/hub/0002_runtime.sql). */
+/* ledger: a worker's calls, one SQL function each (schemas/hub/0003_batch.sql). */
 #include "run/ledger.h"
 
 #include "run/ledger_row.h"
 
+#define ANSWER_COLUMNS                                                                             \
+    "number, verdict, fence, sequence, attempt, starts, redrive_count, due_us, state, result,"     \
+    " error_class, error_code, error_native, error_message, error_hint"
+enum { NUMBER, VERDICT, FENCE, SEQUENCE, ATTEMPT, STARTS, REDRIVES, DUE, STATE, RESULT, ERROR };
+
 static const char claim_sql[] =
-    "SELECT c.verdict, " LEDGER_COLUMNS("(c.job)") " FROM haul.ledger_claim($1, $2, $3, $4, $5, "
-                                                   "$6, $7::int, $8::int, $9::int, $10::bigint,"
-                                                   " $11::bigint, $12, $13::int, $14::bigint) c";
+    "SELECT " ANSWER_COLUMNS
+    " FROM haul.ledger_claim_many($1::text[], $2::text[], $3::text[], $4::text[], $5::int[],"
+    " $6::int[], $7::bigint[], $8::text[], $9::int[], $10::bigint[], $11::bool[], $12::text[],"
+    " $13::bigint[], $14::bool[], $15, $16, $17::int, $18::bigint)";
 
-static const char finish_sql[] =
-    "SELECT haul.ledger_finish($1, $2::bigint, $3::bigint, $4, $5, $6, $7, $8, $9, $10::json)";
-
-static const char release_sql[] =
-    "SELECT c.verdict, " LEDGER_COLUMNS("(c.job)") " FROM haul.ledger_release($1, $2::bigint, "
-                                                   "$3::int, $4::bigint, $5, $6, $7, $8, $9) c";
+static const char settle_sql[] =
+    "SELECT " ANSWER_COLUMNS
+    " FROM haul.ledger_settle_many($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::int[],"
+    " $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])";
 
 static const char cancels_sql[] =
     "SELECT string_agg(c, ',') FROM haul.ledger_cancels(string_to_array($1, ',')) c";
 
-static const char *or_null(const char *text)
+/* ---- arrays of parameters ---- */
+
+#define TEXT(type, member)                                                                         \
+    {                                                                                              \
+        PGSQL_MEMBER_TEXT, offsetof(struct type, member)                                           \
+    }
+#define INT(type, member)                                                                          \
+    {                                                                                              \
+        PGSQL_MEMBER_INT, offsetof(struct type, member)                                            \
+    }
+#define INT64(type, member)                                                                        \
+    {                                                                                              \
+        PGSQL_MEMBER_INT64, offsetof(struct type, member)                                          \
+    }
+#define BOOL(type, member)                                                                         \
+    {                                                                                              \
+        PGSQL_MEMBER_BOOL, offsetof(struct type, member)                                           \
+    }
+#define COUNT_OF(table) (sizeof(table) / sizeof(table)[0])
+
+static const struct pgsql_column claim_columns[] = {
+    TEXT(ledger_claim, job_id),
+    TEXT(ledger_claim, workspace_id),
+    TEXT(ledger_claim, kind),
+    TEXT(ledger_claim, subject),
+    INT(ledger_claim, attempt),
+    INT(ledger_claim, redrive_count),
+    INT64(ledger_claim, not_before_us),
+    TEXT(ledger_claim, first_topic),
+    INT(ledger_claim, first_partition),
+    INT64(ledger_claim, first_offset),
+    BOOL(ledger_claim, is_ordered),
+    TEXT(ledger_claim, dedupe_key),
+    INT64(ledger_claim, dedupe_window_us),
+    BOOL(ledger_claim, is_alone),
+};
+
+/* A settlement as the function takes it. */
+struct settle_row {
+    const char *job_id;
+    int64_t fence, sequence;
+    const char *state; /* NULL = it waits */
+    int next_attempt;
+    int64_t due_us;
+    const char *error_class, *error_code, *error_native, *error_message, *error_hint, *result;
+};
+static const struct pgsql_column settle_columns[] = {
+    TEXT(settle_row, job_id),        INT64(settle_row, fence),      INT64(settle_row, sequence),
+    TEXT(settle_row, state),         INT(settle_row, next_attempt), INT64(settle_row, due_us),
+    TEXT(settle_row, error_class),   TEXT(settle_row, error_code),  TEXT(settle_row, error_native),
+    TEXT(settle_row, error_message), TEXT(settle_row, error_hint),  TEXT(settle_row, result),
+};
+#define PARAMS_MAX 18
+
+static enum outcome add_arrays(struct pgsql_structs structs, const struct pgsql_column *columns,
+                               size_t count, struct arena *arena, const char **to, struct err *err)
 {
-    return text[0] == '\0' ? NULL : text;
+    for (size_t i = 0; i < count; i++) {
+        to[i] = pgsql_array(structs, columns[i], arena);
+        TRY_ALLOC(to[i], err);
+    }
+    return OUTCOME_OK;
 }
 
-/* The names of a verdict, in the enum's order. */
+/* ---- answers ---- */
+
+struct answers {
+    const struct pgsql_result *result;
+    struct arena *arena;
+    const char *const *verdicts; /* in the order of the enum, NULL at the end */
+};
+
 static enum outcome parse_verdict(const char *text, const char *const *names, int *ret_verdict,
                                   struct err *err)
 {
@@ -37,90 +107,156 @@ static enum outcome parse_verdict(const char *text, const char *const *names, in
                 "the hub's ledger gave a verdict that this program does not know");
 }
 
-static enum outcome read_claimed(const struct pgsql_result *result, struct arena *arena,
-                                 struct ledger_claimed *ret_claimed, struct err *err)
+static enum outcome read_texts(const struct answers *in, size_t row, struct ledger_claimed *to,
+                               struct err *err)
 {
-    struct ledger_row row;
-    TRY(ledger_row_read(result, 0, 1, arena, &row, err));
-    struct ledger_claimed claimed = {.fence = row.fence,
-                                     .attempt = row.attempt,
-                                     .starts = row.starts,
-                                     .sequence = row.sequence,
-                                     .due_us = row.due_us,
-                                     .redrive_count = row.redrive_count,
-                                     .error = row.error,
-                                     .result = row.result};
-    if (!event_state_parse(row.state == NULL ? "" : row.state, &claimed.state))
-        claimed.state = EVENT_STARTED;
-    *ret_claimed = claimed;
+    if (!pgsql_is_null(in->result, row, ERROR + 1)) {
+        struct err *error = ARENA_NEW(in->arena, struct err);
+        TRY_ALLOC(error, err);
+        ledger_error_read(in->result, row, ERROR, error);
+        to->error = error;
+    }
+    if (pgsql_is_null(in->result, row, RESULT))
+        return OUTCOME_OK;
+    to->result = arena_strdup(in->arena, pgsql_text(in->result, row, RESULT));
+    TRY_ALLOC(to->result, err);
     return OUTCOME_OK;
 }
 
-enum outcome ledger_claim(struct pgsql *db, const struct ledger_claim *claim, struct arena *arena,
-                          struct ledger_claimed *ret_claimed, struct err *err)
+static int int_at(const struct answers *in, size_t row, size_t column)
+{
+    return (int)pgsql_i64(in->result, row, column, 0);
+}
+
+static enum outcome read_answer(const struct answers *in, size_t row, int *ret_verdict,
+                                struct ledger_claimed *ret_claimed, struct err *err)
+{
+    int verdict = 0;
+    TRY(parse_verdict(pgsql_text(in->result, row, VERDICT), in->verdicts, &verdict, err));
+    struct ledger_claimed claimed = {.fence = pgsql_i64(in->result, row, FENCE, 0),
+                                     .attempt = int_at(in, row, ATTEMPT),
+                                     .starts = int_at(in, row, STARTS),
+                                     .sequence = pgsql_i64(in->result, row, SEQUENCE, 0),
+                                     .due_us = pgsql_i64(in->result, row, DUE, 0),
+                                     .redrive_count = int_at(in, row, REDRIVES)};
+    const char *state = pgsql_text(in->result, row, STATE);
+    if (!event_state_parse(state == NULL ? "" : state, &claimed.state))
+        claimed.state = EVENT_STARTED;
+    TRY(read_texts(in, row, &claimed, err));
+    *ret_claimed = claimed;
+    *ret_verdict = verdict;
+    return OUTCOME_OK;
+}
+
+/* Which item the row answers; every one must be answered once. */
+static enum outcome number_of(const struct answers *in, size_t row, size_t count, bool *seen,
+                              size_t *ret_number, struct err *err)
+{
+    int64_t number = pgsql_i64(in->result, row, NUMBER, 0);
+    if (number < 1 || (size_t)number > count || seen[number - 1])
+        return FAIL(err, OUTCOME_PERMANENT, "hub.not_migrated",
+                    "the hub's ledger gave answers that don't fit the questions");
+    seen[number - 1] = true;
+    *ret_number = (size_t)number - 1;
+    return OUTCOME_OK;
+}
+
+static enum outcome check_count(const struct pgsql_result *result, size_t count, struct err *err)
+{
+    if (pgsql_rows(result) == count)
+        return OUTCOME_OK;
+    return FAIL(err, OUTCOME_PERMANENT, "hub.not_migrated",
+                "the hub's ledger gave %zu answers to %zu questions", pgsql_rows(result), count);
+}
+
+/* ---- the calls ---- */
+
+enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *claims,
+                               struct arena *arena, struct ledger_claimed *ret_claimed,
+                               struct err *err)
 {
     static const char *const verdicts[] = {
-        [LEDGER_RUN] = "run",       [LEDGER_DONE] = "done",
-        [LEDGER_WAIT] = "wait",     [LEDGER_CANCELLED] = "cancelled",
-        [LEDGER_POISON] = "poison", [LEDGER_POISON + 1] = NULL};
+        [LEDGER_RUN] = "run",         [LEDGER_DONE] = "done",
+        [LEDGER_WAIT] = "wait",       [LEDGER_CANCELLED] = "cancelled",
+        [LEDGER_POISON] = "poison",   [LEDGER_BEHIND] = "behind",
+        [LEDGER_SUSPECT] = "suspect", [LEDGER_SUSPECT + 1] = NULL};
     struct pgsql_result *result PGSQL_RESULT_AUTO = NULL;
-    struct ledger_claimed claimed;
-    int verdict = 0;
-    TRY(pgsql_query(db, claim_sql,
-                    PGSQL_PARAMS(claim->job_id, claim->workspace_id, claim->kind, claim->subject,
-                                 claim->worker, claim->owner, PGSQL_INT(claim->attempt),
-                                 PGSQL_INT(claim->redrive_count), PGSQL_INT(claim->max_starts),
-                                 PGSQL_INT(claim->not_before_us), PGSQL_INT(claim->now_us),
-                                 claim->first_topic, PGSQL_INT(claim->first_partition),
-                                 PGSQL_INT(claim->first_offset)),
-                    &result, err));
-    TRY(parse_verdict(pgsql_text(result, 0, 0), verdicts, &verdict, err));
-    TRY(read_claimed(result, arena, &claimed, err));
-    claimed.verdict = (enum ledger_verdict)verdict;
-    *ret_claimed = claimed;
+    struct pgsql_structs structs = {claims->items, sizeof *claims->items, claims->count};
+    size_t arrays = COUNT_OF(claim_columns);
+    const char *params[PARAMS_MAX];
+    bool *seen = ARENA_ARRAY(arena, bool, claims->count);
+    TRY_ALLOC(seen, err);
+    TRY(add_arrays(structs, claim_columns, arrays, arena, params, err));
+    params[arrays] = claims->worker;
+    params[arrays + 1] = claims->owner;
+    params[arrays + 2] = PGSQL_INT(claims->max_starts);
+    params[arrays + 3] = PGSQL_INT(claims->now_us);
+    TRY(pgsql_query(db, claim_sql, (struct pgsql_params){params, arrays + 4}, &result, err));
+    TRY(check_count(result, claims->count, err));
+    struct answers in = {result, arena, verdicts};
+    for (size_t row = 0; row < claims->count; row++) {
+        size_t number = 0;
+        int verdict = 0;
+        TRY(number_of(&in, row, claims->count, seen, &number, err));
+        TRY(read_answer(&in, row, &verdict, &ret_claimed[number], err));
+        ret_claimed[number].verdict = (enum ledger_verdict)verdict;
+    }
     return OUTCOME_OK;
 }
 
-static const struct err no_error;
-
-enum outcome ledger_finish(struct pgsql *db, const struct ledger_end *end, bool *ret_ours,
-                           struct err *err)
+static const char *or_null(const char *text)
 {
-    struct pgsql_result *result PGSQL_RESULT_AUTO = NULL;
-    const struct err *e = end->error == NULL ? &no_error : end->error;
-    TRY(pgsql_query(db, finish_sql,
-                    PGSQL_PARAMS(end->job_id, PGSQL_INT(end->fence), PGSQL_INT(end->sequence),
-                                 event_state_name(end->state),
-                                 end->error == NULL ? NULL : outcome_name(e->outcome),
-                                 or_null(e->code), or_null(e->native), or_null(e->message),
-                                 or_null(e->hint), end->result),
-                    &result, err));
-    *ret_ours = pgsql_bool(result, 0, 0);
-    return OUTCOME_OK;
+    return text[0] == '\0' ? NULL : text;
 }
 
-enum outcome ledger_release(struct pgsql *db, const struct ledger_wait *wait, struct arena *arena,
-                            enum ledger_release_verdict *ret_verdict,
-                            struct ledger_claimed *ret_claimed, struct err *err)
+static struct settle_row row_of(const struct ledger_settlement *it)
 {
-    static const char *const verdicts[] = {[LEDGER_RELEASED] = "released",
-                                           [LEDGER_RELEASE_FENCED] = "fenced",
-                                           [LEDGER_RELEASE_CANCELLED] = "cancelled",
-                                           [LEDGER_RELEASE_CANCELLED + 1] = NULL};
+    struct settle_row row = {.job_id = it->job_id,
+                             .fence = it->fence,
+                             .sequence = it->sequence,
+                             .state = it->is_end ? event_state_name(it->state) : NULL,
+                             .next_attempt = it->next_attempt,
+                             .due_us = it->due_us,
+                             .result = it->result};
+    if (it->error != NULL) {
+        row.error_class = outcome_name(it->error->outcome);
+        row.error_code = or_null(it->error->code);
+        row.error_native = or_null(it->error->native);
+        row.error_message = or_null(it->error->message);
+        row.error_hint = or_null(it->error->hint);
+    }
+    return row;
+}
+
+enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement *list,
+                                size_t count, struct arena *arena,
+                                struct ledger_settled *ret_settled, struct err *err)
+{
+    static const char *const answers[] = {[LEDGER_OURS] = "ours",
+                                          [LEDGER_FENCED] = "fenced",
+                                          [LEDGER_ENDED_CANCELLED] = "cancelled",
+                                          [LEDGER_ENDED_CANCELLED + 1] = NULL};
     struct pgsql_result *result PGSQL_RESULT_AUTO = NULL;
-    const struct err *e = wait->error == NULL ? &no_error : wait->error;
-    struct ledger_claimed claimed;
-    int verdict = 0;
-    TRY(pgsql_query(
-        db, release_sql,
-        PGSQL_PARAMS(wait->job_id, PGSQL_INT(wait->fence), PGSQL_INT(wait->next_attempt),
-                     PGSQL_INT(wait->due_us), wait->error == NULL ? NULL : outcome_name(e->outcome),
-                     or_null(e->code), or_null(e->native), or_null(e->message), or_null(e->hint)),
-        &result, err));
-    TRY(parse_verdict(pgsql_text(result, 0, 0), verdicts, &verdict, err));
-    TRY(read_claimed(result, arena, &claimed, err));
-    *ret_verdict = (enum ledger_release_verdict)verdict;
-    *ret_claimed = claimed;
+    const char *params[PARAMS_MAX];
+    size_t arrays = COUNT_OF(settle_columns);
+    struct settle_row *rows = ARENA_ARRAY(arena, struct settle_row, count);
+    bool *seen = ARENA_ARRAY(arena, bool, count);
+    TRY_ALLOC(rows, err);
+    TRY_ALLOC(seen, err);
+    for (size_t i = 0; i < count; i++)
+        rows[i] = row_of(&list[i]);
+    struct pgsql_structs structs = {rows, sizeof *rows, count};
+    TRY(add_arrays(structs, settle_columns, arrays, arena, params, err));
+    TRY(pgsql_query(db, settle_sql, (struct pgsql_params){params, arrays}, &result, err));
+    TRY(check_count(result, count, err));
+    struct answers in = {result, arena, answers};
+    for (size_t row = 0; row < count; row++) {
+        size_t number = 0;
+        int answer = 0;
+        TRY(number_of(&in, row, count, seen, &number, err));
+        TRY(read_answer(&in, row, &answer, &ret_settled[number].after, err));
+        ret_settled[number].answer = (enum ledger_answer)answer;
+    }
     return OUTCOME_OK;
 }
 

@@ -1,7 +1,8 @@
 /*
  * ledger: the hub's record of every job: one row a job, one terminal state, fences, cancels.
  *
- * Is:      the statements that workers and the command line use. Each is one round trip and atomic.
+ * Is:      the statements that workers and the command line use. Each is one round trip and atomic;
+ *          what workers do often comes in batches.
  * Is not:  a policy; nor a lease: who may claim is decided by run/lease before.
  * Owns:    nothing. Texts that are returned live in the caller's arena.
  * Threads: as its pgsql.
@@ -18,21 +19,25 @@
 /* What a delivery says of itself when it claims its job. */
 struct ledger_claim {
     const char *job_id, *workspace_id, *kind, *subject;
-    const char *worker, *owner; /* program; process and thread */
     int attempt, redrive_count;
     int64_t not_before_us; /* the delivery's own; tells an old delivery from the awaited one */
-    int64_t now_us;
-    int max_starts; /* starts without an outcome before it counts as poison */
     const char *first_topic;
-    int64_t first_partition, first_offset;
+    int first_partition;
+    int64_t first_offset;
+    bool is_ordered;        /* behind every unfinished earlier job of its subject */
+    const char *dedupe_key; /* NULL = none */
+    int64_t dedupe_window_us;
+    bool is_alone; /* it may be claimed as a suspect: no other one runs in this process */
 };
 
 enum ledger_verdict {
     LEDGER_RUN,       /* ours: run it */
     LEDGER_DONE,      /* terminal already: tell it again */
     LEDGER_WAIT,      /* a later attempt is planned: not before due_us */
-    LEDGER_CANCELLED, /* a cancel was asked for; the job was ended by this claim */
+    LEDGER_CANCELLED, /* asked for, or a duplicate: the job was ended by this claim */
     LEDGER_POISON,    /* started max_starts times without an outcome; it is claimed all the same */
+    LEDGER_BEHIND,    /* an earlier job of its subject is not finished: not before due_us */
+    LEDGER_SUSPECT,   /* the start would be its last one: not claimed unless is_alone */
 };
 
 struct ledger_claimed {
@@ -41,47 +46,57 @@ struct ledger_claimed {
     int attempt;            /* the ledger's own, if it is ahead of the delivery's */
     int starts;             /* without an outcome, this one counted */
     int64_t sequence;       /* number of the first event of this start */
-    int64_t due_us;         /* with LEDGER_WAIT */
+    int64_t due_us;         /* with LEDGER_WAIT, LEDGER_BEHIND */
     enum event_state state; /* with LEDGER_DONE */
     int redrive_count;
-    struct err error;   /* with LEDGER_DONE */
-    const char *result; /* JSON; NULL = none */
+    const struct err *error; /* with LEDGER_DONE, LEDGER_CANCELLED; NULL = none */
+    const char *result;      /* JSON; NULL = none */
 };
 
-/* Needs the job's lease: a row that says "running" is taken for a dead worker's. */
-MUST_USE enum outcome ledger_claim(struct pgsql *db, const struct ledger_claim *claim,
-                                   struct arena *arena, struct ledger_claimed *ret_claimed,
-                                   struct err *err);
+struct ledger_claims {
+    const struct ledger_claim *items;
+    size_t count;
+    const char *worker, *owner; /* program; process */
+    int max_starts;             /* starts without an outcome before a job counts as poison */
+    int64_t now_us;
+};
+/* One statement. Needs each job's lease: a row that says "running" is taken for a dead worker's.
+ * `ret_claimed` has an item a claim. Not waited for on the hub's disk (claims of ordered kinds
+ * are): `db` must have been opened with LEDGER_SESSION_SQL, so that no fence is given twice. */
+#define LEDGER_SESSION_SQL "SELECT haul.fence_skip()"
+MUST_USE enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *claims,
+                                        struct arena *arena, struct ledger_claimed *ret_claimed,
+                                        struct err *err);
 
 /* How a start ended. Compare-and-set on the fence. */
-struct ledger_end {
+struct ledger_settlement {
     const char *job_id;
     int64_t fence;
-    int64_t sequence;        /* of the terminal event */
-    enum event_state state;  /* a terminal one */
-    const struct err *error; /* NULL = none */
-    const char *result;      /* JSON object; NULL = none */
-};
-/* False: another start owns the job (fenced), nothing was changed. */
-MUST_USE enum outcome ledger_finish(struct pgsql *db, const struct ledger_end *end, bool *ret_ours,
-                                    struct err *err);
-
-struct ledger_wait {
-    const char *job_id;
-    int64_t fence;
+    bool is_end;
+    /* An end: */
+    enum event_state state; /* a terminal one */
+    int64_t sequence;       /* of the terminal event */
+    const char *result;     /* JSON object; NULL = none */
+    /* Else it waits: */
     int next_attempt;
-    int64_t due_us;          /* 0 = at once: handed back */
-    const struct err *error; /* NULL: handed back without a failure */
+    int64_t due_us; /* 0 = at once: handed back */
+    /* Either: NULL = none, handed back without a failure. */
+    const struct err *error;
 };
-enum ledger_release_verdict {
-    LEDGER_RELEASED,
-    LEDGER_RELEASE_FENCED,   /* another start owns the job, nothing was changed */
-    LEDGER_RELEASE_CANCELLED /* a cancel was asked for; the job was ended by this call */
+
+enum ledger_answer {
+    LEDGER_OURS,
+    LEDGER_FENCED,         /* another start owns the job, nothing was changed */
+    LEDGER_ENDED_CANCELLED /* a cancel was asked for; the job was ended by this call */
 };
-/* The start ended without a terminal state. `ret_claimed` (verdict apart) is the row after it. */
-MUST_USE enum outcome ledger_release(struct pgsql *db, const struct ledger_wait *wait,
-                                     struct arena *arena, enum ledger_release_verdict *ret_verdict,
-                                     struct ledger_claimed *ret_claimed, struct err *err);
+struct ledger_settled {
+    enum ledger_answer answer;
+    struct ledger_claimed after; /* the row, with LEDGER_ENDED_CANCELLED */
+};
+/* One statement; `ret_settled` has an item a settlement. The same again gives the same answers. */
+MUST_USE enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement *list,
+                                         size_t count, struct arena *arena,
+                                         struct ledger_settled *ret_settled, struct err *err);
 
 /* Which of the jobs (ids separated by commas) are asked to be cancelled: ids, same form. */
 MUST_USE enum outcome ledger_cancels(struct pgsql *db, const char *job_ids, struct arena *arena,

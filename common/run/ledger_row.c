@@ -62,22 +62,22 @@ static enum outcome read_columns(struct cursor *at, const struct column *list, s
     return OUTCOME_OK;
 }
 
-static void copy_text(const struct cursor *at, size_t column, char *to, size_t size)
+void ledger_error_read(const struct pgsql_result *result, size_t row, size_t column, struct err *to)
 {
-    const char *text = pgsql_text(at->result, at->row, column);
-    text_copy(to, size, text == NULL ? "" : text);
-}
-
-static void read_error(struct cursor *at, struct err *to)
-{
-    const char *class = pgsql_text(at->result, at->row, at->column);
+    struct {
+        char *to;
+        size_t size;
+    } texts[] = {{to->code, sizeof to->code},
+                 {to->native, sizeof to->native},
+                 {to->message, sizeof to->message},
+                 {to->hint, sizeof to->hint}};
+    const char *class = pgsql_text(result, row, column);
     if (class != NULL && !outcome_parse(class, &to->outcome))
         to->outcome = OUTCOME_PERMANENT;
-    copy_text(at, at->column + 1, to->code, sizeof to->code);
-    copy_text(at, at->column + 2, to->native, sizeof to->native);
-    copy_text(at, at->column + 3, to->message, sizeof to->message);
-    copy_text(at, at->column + 4, to->hint, sizeof to->hint);
-    at->column += 5;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const char *text = pgsql_text(result, row, column + 1 + i);
+        text_copy(texts[i].to, texts[i].size, text == NULL ? "" : text);
+    }
 }
 
 enum outcome ledger_row_read(const struct pgsql_result *result, size_t row, size_t column,
@@ -86,7 +86,8 @@ enum outcome ledger_row_read(const struct pgsql_result *result, size_t row, size
     struct cursor at = {.result = result, .row = row, .column = column, .arena = arena};
     struct ledger_row it = {0};
     TRY(read_columns(&at, columns, sizeof columns / sizeof columns[0], &it, err));
-    read_error(&at, &it.error);
+    ledger_error_read(result, row, at.column, &it.error);
+    at.column += 5;
     TRY(read_columns(&at, rest, sizeof rest / sizeof rest[0], &it, err));
     *ret_row = it;
     return OUTCOME_OK;

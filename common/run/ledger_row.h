@@ -25,4 +25,8 @@ MUST_USE enum outcome ledger_row_read(const struct pgsql_result *result, size_t 
                                       struct arena *arena, struct ledger_row *ret_row,
                                       struct err *err);
 
+/* Class, code, native, message and hint, that begin at `column`. */
+void ledger_error_read(const struct pgsql_result *result, size_t row, size_t column,
+                       struct err *to);
+
 #endif

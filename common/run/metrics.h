@@ -41,7 +41,7 @@ struct metrics {
     metric records_read, redelivered;
     metric dead_letters[OUTCOME_COUNT];
     metric retries[RETRY_TIER_COUNT];
-    metric handed_back, fenced, leases_busy;
+    metric handed_back, fenced, leases_busy, behind, demoted;
     metric partitions, paused, rebalances;
     metric commits, commit_failures, offsets_incomplete;
     metric waiting_on[SERVICE_COUNT]; /* job threads that wait for it */

@@ -18,7 +18,7 @@ static void drop_hold(struct outbox *outbox, struct delivery *delivery)
         delivery->fate = FATE_AGAIN;
         delivery->again_at_us = clock_monotonic_us() + AGAIN_AFTER_US;
     }
-    delivery_queue_push(outbox->done, delivery);
+    queue_push(outbox->done, &delivery->node);
 }
 
 static void on_delivered(void *ctx, void *opaque, int64_t offset, enum outcome outcome,
@@ -78,8 +78,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf,
-                         struct delivery_queue *done, struct err *err)
+enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf, struct queue *done,
+                         struct err *err)
 {
     *outbox = (struct outbox){.conf = conf, .done = done};
     TRY(open_producer(outbox, err));

@@ -18,14 +18,14 @@ struct outbox {
     struct kafka_producer *producer;
     pthread_rwlock_t lock; /* written while the producer is replaced */
     pthread_t thread;
-    struct delivery_queue *done;
+    struct queue *done;
     atomic_bool stopping;
     atomic_int_fast64_t failures;
 };
 
 /* Does not wait for a broker. Settled deliveries are pushed to `done`. */
 MUST_USE enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf,
-                                  struct delivery_queue *done, struct err *err);
+                                  struct queue *done, struct err *err);
 /* Waits at most `flush_ms` for reports; what has none by then counts as failed. */
 void outbox_close(struct outbox *outbox, int64_t flush_ms);
 

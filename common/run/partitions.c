@@ -1,7 +1,17 @@
 /* partitions: see partitions.h. */
 #include "run/partitions.h"
 
+#include "model/job.h"
+
 #include <stdlib.h>
+
+/* Of the topic, for jobs that don't say their own. */
+static int priority_of(const struct runtime *rt, const char *topic)
+{
+    return strcmp(rt->interactive_topic.text, topic) == 0 ? JOB_INTERACTIVE
+           : strcmp(rt->bulk_topic.text, topic) == 0      ? JOB_BULK
+                                                          : JOB_DEFAULT;
+}
 
 static int lane_of(const struct runtime *rt, const char *topic)
 {
@@ -22,6 +32,7 @@ enum outcome partitions_assign(struct partitions *table, const struct runtime *r
         text_copy(it->topic, sizeof it->topic, list[i].topic);
         it->number = list[i].partition;
         it->lane = lane_of(rt, it->topic);
+        it->priority = priority_of(rt, it->topic);
         it->committed = list[i].offset >= 0 ? list[i].offset : KAFKA_OFFSET_NONE;
         offset_map_init(&it->map, it->bits, PARTITION_WINDOW);
         if (list[i].offset >= 0)
@@ -69,11 +80,11 @@ struct partition *partitions_find(struct partitions *table, const char *topic, i
 void partitions_hold(struct partitions *table, struct partition *partition,
                      struct delivery *delivery)
 {
-    delivery->next = NULL;
+    delivery->node.next = NULL;
     if (partition->held_tail == NULL)
         partition->held_head = delivery;
     else
-        partition->held_tail->next = delivery;
+        partition->held_tail->node.next = &delivery->node;
     partition->held_tail = delivery;
     table->held++;
 }
@@ -81,10 +92,10 @@ void partitions_hold(struct partitions *table, struct partition *partition,
 struct delivery *partitions_unhold(struct partitions *table, struct partition *partition)
 {
     struct delivery *delivery = partition->held_head;
-    partition->held_head = delivery->next;
+    partition->held_head = delivery_next(delivery);
     if (partition->held_head == NULL)
         partition->held_tail = NULL;
-    delivery->next = NULL;
+    delivery->node.next = NULL;
     table->held--;
     return delivery;
 }

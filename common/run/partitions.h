@@ -17,6 +17,7 @@ struct partition {
     char topic[TOPIC_NAME_SIZE];
     int32_t number;
     int lane;
+    int priority;
     struct offset_map map;
     uint64_t bits[OFFSET_MAP_WORDS(PARTITION_WINDOW)];
     int64_t committed; /* by us or before us; KAFKA_OFFSET_NONE = never */

@@ -3,14 +3,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "io/hash.h"
 #include "model/job.h"
+#include "run/dispatch.h"
 #include "run/signals.h"
 
 #define POLL_MS 50
 #define HELD_POLL_MS 5
 #define FULL_GRACE_US (300 * US_PER_MS) /* pausing drops what was prefetched: not for a moment */
 #define UNSETTLED_MAX 8192
+#define MEMORY_US (200 * US_PER_MS)   /* until memory may be there again */
+#define BURST_MAX 256                 /* records between two looks at the rest */
 #define STOP_GRACE_US (3 * US_PER_S)  /* for jobs to see that they should stop */
 #define ABORT_GRACE_US (2 * US_PER_S) /* for threads to leave their waits */
 #define REPORTS_WAIT_US (5 * US_PER_S)
@@ -19,9 +21,11 @@
 
 static void give_out(struct poller *poller, struct delivery *delivery)
 {
-    metric_add(&poller->rt->metrics.buffered, 1);
     delivery->is_given_out = true;
-    delivery_queue_push(&poller->rt->ready, delivery);
+    if (dispatch_give(poller->rt, delivery))
+        return;
+    delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
+    poller_delay(poller, delivery);
 }
 
 static bool is_due(const struct poller *poller, const struct delivery *delivery)
@@ -81,12 +85,10 @@ static void take_message(struct poller *poller, struct kafka_message *message)
     delivery->partition = (size_t)(partition - poller->table.items);
     delivery->epoch = poller->table.epoch;
     delivery->lane = partition->lane;
+    delivery->priority = partition->priority;
     delivery->read_us = clock_monotonic_us();
     if (delivery->lane != LANE_JOBS)
         delivery->not_before_us = read_not_before(&delivery->message);
-    if (poller->rt->is_ordered && delivery->message.key.len > 0)
-        delivery->order_key =
-            hash128_bytes(delivery->message.key.data, delivery->message.key.len).lo | 1;
     if (partition->held_head != NULL || !admit(poller, partition, delivery)) {
         partitions_hold(&poller->table, partition, delivery);
         poller_pause(poller, partition, true);
@@ -100,7 +102,7 @@ static void try_held(struct poller *poller)
         if (partition->held_head == NULL)
             continue;
         while (partition->held_head != NULL) {
-            struct delivery *head = partition->held_head, *next = head->next;
+            struct delivery *head = partition->held_head, *next = delivery_next(head);
             if (!admit(poller, partition, head))
                 break;
             partition->held_head = next;
@@ -115,15 +117,16 @@ static void try_held(struct poller *poller)
 static void try_delayed(struct poller *poller)
 {
     int64_t now_us = clock_monotonic_us();
-    for (struct delivery **link = &poller->delayed; *link != NULL;) {
-        struct delivery *delivery = *link;
-        if (delivery->again_at_us > now_us) {
-            link = &delivery->next;
-            continue;
-        }
-        *link = delivery->next;
-        poller->delayed_count--;
-        give_out(poller, delivery);
+    struct delivery *delivery = poller->delayed;
+    poller->delayed = NULL;
+    poller->delayed_count = 0;
+    while (delivery != NULL) {
+        struct delivery *next = delivery_next(delivery);
+        if (delivery->again_at_us > now_us)
+            poller_delay(poller, delivery);
+        else
+            give_out(poller, delivery);
+        delivery = next;
     }
 }
 
@@ -159,7 +162,8 @@ static bool is_backed_up(struct poller *poller)
 
 /* ---- the loop ---- */
 
-static void poll_once(struct poller *poller, int64_t timeout_ms)
+/* True: a record came. */
+static bool poll_once(struct poller *poller, int64_t timeout_ms)
 {
     struct kafka_message message = {0};
     struct err err = {0};
@@ -169,6 +173,18 @@ static void poll_once(struct poller *poller, int64_t timeout_ms)
         poller->is_fatal = strcmp(err.code, "kafka.fatal") == 0;
     } else if (message.native != NULL) {
         take_message(poller, &message);
+        return true;
+    }
+    return false;
+}
+
+/* What is there already, up to a bound. */
+static void poll_burst(struct poller *poller, int64_t timeout_ms)
+{
+    int64_t max = poller->rt->conf->buffered_jobs_max;
+    for (int i = 0; i < BURST_MAX && load_of(poller) < max; i++) {
+        if (!poll_once(poller, i == 0 ? timeout_ms : 0))
+            return;
     }
 }
 
@@ -202,12 +218,12 @@ static void go_round(struct poller *poller)
     }
     if (is_backed_up(poller)) {
         if (poller->is_full)
-            poll_once(poller, 0);
+            (void)poll_once(poller, 0);
         poller_take_done(poller, POLL_MS * US_PER_MS / 10);
         return;
     }
     bool waits = poller->table.held > 0 || poller->delayed != NULL;
-    poll_once(poller, waits ? HELD_POLL_MS : POLL_MS);
+    poll_burst(poller, waits ? HELD_POLL_MS : POLL_MS);
 }
 
 /* True: all job threads have ended. */
@@ -218,7 +234,7 @@ static bool wait_for_threads(struct poller *poller, int64_t timeout_us)
     while (atomic_load(&rt->threads_alive) > 0 && clock_monotonic_us() < until_us) {
         metric_set(&rt->metrics.polled_us, clock_monotonic_us());
         if (!poller->is_fatal)
-            poll_once(poller, 0);
+            (void)poll_once(poller, 0);
         poller_take_done(poller, POLL_MS * US_PER_MS / 5);
         if (clock_monotonic_us() >= poller->commit_due_us)
             poller_commit(poller);
@@ -232,12 +248,12 @@ static bool drain(struct poller *poller)
     LOG_AT(LOG_INFO, "worker.draining", LOG_INT("running", metric_get(&rt->metrics.running)),
            LOG_INT("grace_ms", rt->conf->drain_timeout_ms));
     atomic_store(&rt->stopping, true);
-    delivery_queue_close(&rt->ready);
+    queue_nudge(&rt->inbox);
     poller_pause_all(poller, true);
     poller_drop_waiting(poller);
     bool is_done = wait_for_threads(poller, rt->conf->drain_timeout_ms * US_PER_MS);
     if (!is_done) {
-        keeper_stop_all(&rt->keeper, STOP_SHUTDOWN);
+        keeper_stop_all(&rt->keeper, STOP_SHUTDOWN, false);
         is_done = wait_for_threads(poller, STOP_GRACE_US);
     }
     atomic_store(&rt->aborting, true);

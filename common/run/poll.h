@@ -48,6 +48,9 @@ void poller_lost(void *ctx, const struct kafka_partition *partitions, size_t cou
 void poller_link(struct poller *poller, struct delivery *delivery);
 void poller_free(struct poller *poller, struct delivery *delivery);
 
+/* Given out again at its time. */
+void poller_delay(struct poller *poller, struct delivery *delivery);
+
 /* Takes what came back: completes offsets; waits at most `timeout_us` for the first. */
 void poller_take_done(struct poller *poller, int64_t timeout_us);
 /* Commits what is news, if anything is. */

@@ -32,13 +32,18 @@ void poller_free(struct poller *poller, struct delivery *delivery)
     delivery_free(delivery);
 }
 
+void poller_delay(struct poller *poller, struct delivery *delivery)
+{
+    delivery->node.next = poller->delayed == NULL ? NULL : &poller->delayed->node;
+    poller->delayed = delivery;
+    poller->delayed_count++;
+}
+
 static void take_back(struct poller *poller, struct delivery *delivery)
 {
     bool is_ours = delivery->epoch == poller->table.epoch;
     if (is_ours && delivery->fate == FATE_AGAIN && !atomic_load(&poller->rt->stopping)) {
-        delivery->next = poller->delayed;
-        poller->delayed = delivery;
-        poller->delayed_count++;
+        poller_delay(poller, delivery);
         return;
     }
     if (is_ours && delivery->fate == FATE_DONE)
@@ -49,9 +54,9 @@ static void take_back(struct poller *poller, struct delivery *delivery)
 
 void poller_take_done(struct poller *poller, int64_t timeout_us)
 {
-    struct delivery *delivery = delivery_queue_take_all(&poller->rt->done, timeout_us);
+    struct delivery *delivery = delivery_of(queue_take_all(&poller->rt->done, timeout_us));
     while (delivery != NULL) {
-        struct delivery *next = delivery->next;
+        struct delivery *next = delivery_next(delivery);
         take_back(poller, delivery);
         delivery = next;
     }
@@ -78,16 +83,9 @@ void poller_commit(struct poller *poller)
 
 void poller_drop_waiting(struct poller *poller)
 {
-    struct delivery *queued = delivery_queue_take_all(&poller->rt->ready, 0);
-    while (queued != NULL) {
-        struct delivery *next = queued->next;
-        metric_add(&poller->rt->metrics.buffered, -1);
-        poller_free(poller, queued);
-        queued = next;
-    }
     while (poller->delayed != NULL) {
         struct delivery *delivery = poller->delayed;
-        poller->delayed = delivery->next;
+        poller->delayed = delivery_next(delivery);
         poller->delayed_count--;
         poller_free(poller, delivery);
     }

@@ -6,15 +6,20 @@
 
 #define DRAIN_STEP_US (20 * US_PER_MS)
 #define QUEUE_KBYTES 8192
+#define JOBS_TOPICS 3 /* a class of priority each */
 
+/* What is not claimed yet is dropped: by us here, by the dispatcher when it sees the epoch. */
 static void end_epoch(struct poller *poller)
 {
+    struct runtime *rt = poller->rt;
     poller_drop_waiting(poller);
     partitions_clear(&poller->table);
+    atomic_store(&rt->epoch, poller->table.epoch);
+    queue_nudge(&rt->inbox);
     poller->is_full = false;
     poller->full_since_us = 0;
-    metric_set(&poller->rt->metrics.partitions, 0);
-    metric_set(&poller->rt->metrics.paused, 0);
+    metric_set(&rt->metrics.partitions, 0);
+    metric_set(&rt->metrics.paused, 0);
 }
 
 void poller_assigned(void *ctx, struct kafka_partition *partitions, size_t count)
@@ -27,6 +32,7 @@ void poller_assigned(void *ctx, struct kafka_partition *partitions, size_t count
         poller->is_fatal = true;
         return;
     }
+    atomic_store(&poller->rt->epoch, poller->table.epoch);
     metric_set(&poller->rt->metrics.partitions, (int64_t)count);
     metric_add(&poller->rt->metrics.rebalances, 1);
     atomic_store(&poller->rt->is_assigned, true);
@@ -36,28 +42,21 @@ void poller_assigned(void *ctx, struct kafka_partition *partitions, size_t count
            LOG_INT("epoch", (int64_t)poller->table.epoch));
 }
 
-static bool has_work(const struct poller *poller)
-{
-    for (size_t i = 0; i < poller->table.count; i++) {
-        if (poller->table.items[i].map.incomplete > 0)
-            return true;
-    }
-    return false;
-}
-
 /*
  * Jobs that still run when the wait is over go on: they hold their lease, whoever gets their
- * record next finds that out, and the ledger tells it what became of them.
+ * record next finds that out, and the ledger tells it what became of them. Those without a lease
+ * are asked to stop.
  */
 void poller_revoked(void *ctx, const struct kafka_partition *partitions, size_t count)
 {
     struct poller *poller = ctx;
     struct runtime *rt = poller->rt;
     (void)partitions;
+    atomic_store(&rt->revoking, true);
+    queue_nudge(&rt->inbox);
     poller_drop_waiting(poller);
     int64_t until_us = clock_monotonic_us() + rt->conf->revoke_drain_ms * US_PER_MS;
-    while (metric_get(&rt->metrics.running) > 0 && has_work(poller) &&
-           clock_monotonic_us() < until_us) {
+    while (poller->live > 0 && clock_monotonic_us() < until_us) {
         metric_set(&rt->metrics.polled_us, clock_monotonic_us());
         poller_take_done(poller, DRAIN_STEP_US);
         poller_drop_waiting(poller); /* what came back to be taken again */
@@ -65,8 +64,10 @@ void poller_revoked(void *ctx, const struct kafka_partition *partitions, size_t 
     poller_take_done(poller, 0);
     poller_commit(poller);
     poller_pause_all(poller, false);
+    keeper_stop_all(&rt->keeper, STOP_LEASE, true);
     atomic_store(&rt->is_assigned, false);
     end_epoch(poller);
+    atomic_store(&rt->revoking, false);
     LOG_AT(LOG_INFO, "kafka.revoked", LOG_INT("partitions", (int64_t)count));
 }
 
@@ -76,6 +77,7 @@ void poller_lost(void *ctx, const struct kafka_partition *partitions, size_t cou
     (void)partitions;
     atomic_store(&poller->rt->is_assigned, false);
     poller_pause_all(poller, false);
+    keeper_stop_all(&poller->rt->keeper, STOP_LEASE, true);
     end_epoch(poller);
     LOG_AT(LOG_WARN, "kafka.lost", LOG_INT("partitions", (int64_t)count));
 }
@@ -83,9 +85,10 @@ void poller_lost(void *ctx, const struct kafka_partition *partitions, size_t cou
 enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *err)
 {
     *poller = (struct poller){.rt = rt};
-    const char *topics[1 + RETRY_TIER_COUNT] = {rt->jobs_topic.text};
+    const char *topics[JOBS_TOPICS + RETRY_TIER_COUNT] = {
+        rt->jobs_topic.text, rt->interactive_topic.text, rt->bulk_topic.text};
     for (size_t i = 0; i < RETRY_TIER_COUNT; i++)
-        topics[1 + i] = rt->retry_topics[i].text;
+        topics[JOBS_TOPICS + i] = rt->retry_topics[i].text;
     struct kafka_consumer_options options = {
         .group = rt->conf->group == NULL ? rt->jobs_topic.text : rt->conf->group,
         .events = {.ctx = poller,
@@ -98,7 +101,7 @@ enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *
     metric_set(&rt->metrics.polled_us, clock_monotonic_us());
     TRY(kafka_consumer_open(&rt->conf->kafka, &options, &poller->consumer, err));
     enum outcome outcome =
-        kafka_consumer_subscribe(poller->consumer, topics, 1 + RETRY_TIER_COUNT, err);
+        kafka_consumer_subscribe(poller->consumer, topics, JOBS_TOPICS + RETRY_TIER_COUNT, err);
     if (outcome != OUTCOME_OK)
         kafka_consumer_close(poller->consumer);
     return outcome;

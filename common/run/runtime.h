@@ -24,21 +24,28 @@ struct runtime {
     const struct worker *worker;
     const struct run_conf *conf;
     struct worker_process process;
-    struct topic_name jobs_topic, dlq_topic, events_topic, retry_topics[RETRY_TIER_COUNT];
+    struct topic_name jobs_topic, interactive_topic, bulk_topic, dlq_topic, events_topic,
+        retry_topics[RETRY_TIER_COUNT];
     struct kind_entry *kinds; /* worker->kind_count */
     struct keyring *keyring;
     void *app;
     char owner[128]; /* host and process */
     struct metrics metrics;
-    struct delivery_queue ready, done;
-    bool is_ordered; /* a kind asks for its order: records of one Kafka key run one at a time */
+    /* Attempts: to the dispatcher, to the job threads, to the settler; deliveries: back. */
+    struct queue inbox, runnable, settling, done;
+    int64_t workspace_jobs_max; /* that run at a time; 0 = no limit */
     struct outbox outbox;
     struct keeper keeper;
     atomic_bool stopping;     /* no job begins any more */
     atomic_bool aborting;     /* the grace is over: nothing is waited for any more */
     atomic_bool has_bug;      /* a job found a broken invariant */
     atomic_bool is_assigned;  /* the group has given us our share (which may be none) */
-    atomic_int threads_alive; /* job threads that have not ended */
+    atomic_int threads_alive; /* dispatcher, job threads, settler: that have not ended */
+    atomic_int job_threads_alive;
+    atomic_uint_fast64_t epoch;         /* of the assignment; older deliveries are dropped */
+    atomic_bool revoking;               /* nothing is claimed */
+    atomic_int_fast64_t pending;        /* jobs that wait for a job thread */
+    atomic_int_fast64_t run_average_us; /* of late; 0 = not known */
 };
 
 #endif

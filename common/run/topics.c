@@ -27,6 +27,10 @@ static const struct role {
     size_t setting_count;
 } roles[] = {
     [TOPIC_JOBS] = {"jobs to do; kept 7 days", jobs_settings, FIELDS_COUNT(jobs_settings)},
+    [TOPIC_INTERACTIVE] = {"jobs that go before the others; kept 7 days", copy_settings,
+                           FIELDS_COUNT(copy_settings)},
+    [TOPIC_BULK] = {"jobs that go behind the others; kept 7 days", copy_settings,
+                    FIELDS_COUNT(copy_settings)},
     [TOPIC_RETRY] = {"jobs that wait for their next attempt; kept 7 days", copy_settings,
                      FIELDS_COUNT(copy_settings)},
     [TOPIC_DLQ] = {"jobs that were given up; kept 30 days", dlq_settings,
@@ -46,6 +50,12 @@ struct topic_name topic_name_of(enum topic_role role, const char *prefix, const 
     case TOPIC_JOBS:
         (void)snprintf(name.text, size, "%sjobs.%s", prefix, worker);
         break;
+    case TOPIC_INTERACTIVE:
+        (void)snprintf(name.text, size, "%sjobs.%s.interactive", prefix, worker);
+        break;
+    case TOPIC_BULK:
+        (void)snprintf(name.text, size, "%sjobs.%s.bulk", prefix, worker);
+        break;
     case TOPIC_RETRY:
         (void)snprintf(name.text, size, "%sjobs.%s.retry.%s", prefix, worker,
                        retry_tiers[tier].name);
@@ -63,18 +73,23 @@ struct topic_name topic_name_of(enum topic_role role, const char *prefix, const 
     return name;
 }
 
+/* The roles in their order, one topic each, but as many of TOPIC_RETRY as there are tiers. */
+static enum topic_role role_at(size_t i)
+{
+    if (i < TOPIC_RETRY)
+        return (enum topic_role)i;
+    return i < TOPIC_RETRY + RETRY_TIER_COUNT ? TOPIC_RETRY
+                                              : (enum topic_role)(i - RETRY_TIER_COUNT + 1);
+}
+
 void topics_of_worker(const char *prefix, const char *worker, int32_t partitions,
                       int32_t replication, struct topic ret_topics[TOPICS_COUNT])
 {
     if (partitions == 0)
         partitions = PARTITIONS_DEFAULT;
     for (size_t i = 0; i < TOPICS_COUNT; i++) {
-        enum topic_role role = i == 0                      ? TOPIC_JOBS
-                               : i <= RETRY_TIER_COUNT     ? TOPIC_RETRY
-                               : i == RETRY_TIER_COUNT + 1 ? TOPIC_DLQ
-                               : i == RETRY_TIER_COUNT + 2 ? TOPIC_QUARANTINE
-                                                           : TOPIC_EVENTS;
-        size_t tier = role == TOPIC_RETRY ? i - 1 : 0;
+        enum topic_role role = role_at(i);
+        size_t tier = role == TOPIC_RETRY ? i - TOPIC_RETRY : 0;
         bool is_side = role == TOPIC_RETRY || role == TOPIC_DLQ || role == TOPIC_QUARANTINE;
         ret_topics[i] = (struct topic){
             .role = role,

@@ -5,6 +5,8 @@
  * Owns:    nothing; names are written to the caller's bytes.
  *
  *     <prefix>jobs.<worker>                 the work
+ *     <prefix>jobs.<worker>.interactive     work that goes before it
+ *     <prefix>jobs.<worker>.bulk            work that goes behind it
  *     <prefix>jobs.<worker>.retry.<tier>    work that waits, a topic a delay (model/retry.h)
  *     <prefix>jobs.<worker>.dlq             work that was given up
  *     <prefix>jobs.<worker>.quarantine      work that was put back and given up too often
@@ -19,7 +21,15 @@
 #define TOPIC_PREFIX_DEFAULT "haul."
 #define TOPIC_NAME_SIZE 250 /* Kafka's own limit is 249 characters */
 
-enum topic_role { TOPIC_JOBS, TOPIC_RETRY, TOPIC_DLQ, TOPIC_QUARANTINE, TOPIC_EVENTS };
+enum topic_role {
+    TOPIC_JOBS,
+    TOPIC_INTERACTIVE,
+    TOPIC_BULK,
+    TOPIC_RETRY,
+    TOPIC_DLQ,
+    TOPIC_QUARANTINE,
+    TOPIC_EVENTS,
+};
 
 struct topic_name {
     char text[TOPIC_NAME_SIZE];
@@ -37,8 +47,8 @@ struct topic {
     struct kafka_topic_spec spec; /* spec.name is not set: point it to name.text */
 };
 
-/* A worker's topics: jobs, each retry tier, dlq, quarantine, events. */
-#define TOPICS_COUNT (4 + RETRY_TIER_COUNT)
+/* A worker's topics: jobs of each priority, each retry tier, dlq, quarantine, events. */
+#define TOPICS_COUNT (6 + RETRY_TIER_COUNT)
 /* Writes TOPICS_COUNT topics; `partitions` of the jobs topic (0 = 12), `replication` 0 = the
  * broker's default. */
 void topics_of_worker(const char *prefix, const char *worker, int32_t partitions,

@@ -3,9 +3,11 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "run/dispatch.h"
 #include "run/health.h"
 #include "run/job_thread.h"
 #include "run/poll.h"
+#include "run/settler.h"
 #include "run/signals.h"
 
 #include "model/job.h"
@@ -98,12 +100,10 @@ static enum outcome prepare_kinds(struct runtime *rt, struct arena *arena, struc
     for (size_t i = 0; i < count; i++) {
         rt->kinds[i].kind = &rt->worker->kinds[i];
         names[i] = rt->worker->kinds[i].name;
-        rt->is_ordered = rt->is_ordered || rt->worker->kinds[i].ordered;
         TRY(job_data_table(rt->worker->kinds[i].payload, arena, &rt->kinds[i].table, err));
     }
     rt->metrics.worker = rt->worker->name;
     TRY(metrics_init(&rt->metrics, names, count, err));
-    rt->metrics.worker = rt->worker->name;
     rt->metrics.version = rt->worker->version;
     return OUTCOME_OK;
 }
@@ -112,6 +112,8 @@ static void name_topics(struct runtime *rt)
 {
     const char *prefix = rt->conf->topic_prefix, *worker = rt->worker->name;
     rt->jobs_topic = topic_name_of(TOPIC_JOBS, prefix, worker, 0);
+    rt->interactive_topic = topic_name_of(TOPIC_INTERACTIVE, prefix, worker, 0);
+    rt->bulk_topic = topic_name_of(TOPIC_BULK, prefix, worker, 0);
     rt->dlq_topic = topic_name_of(TOPIC_DLQ, prefix, worker, 0);
     rt->events_topic = topic_name_of(TOPIC_EVENTS, prefix, worker, 0);
     for (size_t i = 0; i < RETRY_TIER_COUNT; i++)
@@ -133,6 +135,8 @@ static enum outcome open_process(struct runtime *rt, struct arena *arena, struct
         TRY(keyring_open_file(rt->conf->keyring_file, &rt->keyring, err));
     rt->process.keyring = rt->keyring;
     rt->process.job_threads = rt->conf->job_threads;
+    int64_t workspace_jobs = rt->conf->workspace_jobs_max;
+    rt->workspace_jobs_max = workspace_jobs < 0 ? rt->worker->workspace_jobs_max : workspace_jobs;
     name_topics(rt);
     name_owner(rt);
     TRY(prepare_kinds(rt, arena, err));
@@ -149,14 +153,45 @@ static void close_process(struct runtime *rt)
     keyring_close(rt->keyring);
 }
 
-static enum outcome start_threads(struct runtime *rt, struct job_thread *threads, struct err *err)
+struct threads {
+    struct dispatcher dispatcher;
+    struct settler settler;
+    struct job_thread *jobs; /* conf->job_threads */
+};
+
+static enum outcome start_threads(struct runtime *rt, struct threads *threads, struct err *err)
 {
     for (size_t i = 0; i < (size_t)rt->conf->job_threads; i++)
-        TRY(job_thread_start(&threads[i], rt, i, err));
-    return OUTCOME_OK;
+        TRY(job_thread_start(&threads->jobs[i], rt, i, err));
+    TRY(settler_start(&threads->settler, rt, err));
+    return dispatch_start(&threads->dispatcher, rt, err);
 }
 
-static int run_loop(struct runtime *rt, struct poller *poller, struct job_thread *threads)
+static void join_threads(struct runtime *rt, struct threads *threads)
+{
+    for (size_t i = 0; i < (size_t)rt->conf->job_threads; i++)
+        job_thread_join(&threads->jobs[i]);
+    settler_join(&threads->settler);
+    dispatch_join(&threads->dispatcher);
+}
+
+static void init_queues(struct runtime *rt)
+{
+    queue_init(&rt->inbox);
+    queue_init(&rt->runnable);
+    queue_init(&rt->settling);
+    queue_init(&rt->done);
+}
+
+static void done_queues(struct runtime *rt)
+{
+    queue_done(&rt->inbox);
+    queue_done(&rt->runnable);
+    queue_done(&rt->settling);
+    queue_done(&rt->done);
+}
+
+static int run_loop(struct runtime *rt, struct poller *poller, struct threads *threads)
 {
     LOG_AT(LOG_INFO, "worker.started", LOG_TEXT("version", rt->worker->version),
            LOG_TEXT("topic", rt->jobs_topic.text), LOG_INT("job_threads", rt->conf->job_threads));
@@ -166,8 +201,7 @@ static int run_loop(struct runtime *rt, struct poller *poller, struct job_thread
                LOG_INT("running", metric_get(&rt->metrics.running)));
         _exit(WORKER_EXIT_UNDONE); /* threads still use all there is */
     }
-    for (size_t i = 0; i < (size_t)rt->conf->job_threads; i++)
-        job_thread_join(&threads[i]);
+    join_threads(rt, threads);
     return atomic_load(&rt->has_bug) ? WORKER_EXIT_BUG
            : poller->is_fatal        ? WORKER_EXIT_UNDONE
                                      : WORKER_EXIT_OK;
@@ -179,35 +213,30 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
     int status = WORKER_EXIT_CONFIG;
     struct health health = {0};
     struct poller poller = {0};
-    struct job_thread *threads =
-        ARENA_ARRAY(arena, struct job_thread, (size_t)rt->conf->job_threads);
+    struct threads threads = {
+        .jobs = ARENA_ARRAY(arena, struct job_thread, (size_t)rt->conf->job_threads)};
     struct keeper_options keeper = {.prefix = rt->conf->topic_prefix,
                                     .redis = &rt->conf->redis,
                                     .hub = &rt->conf->hub,
                                     .lease_ttl_ms = rt->conf->lease_ttl_ms,
-                                    .slot_count = (size_t)rt->conf->job_threads,
                                     .outbox = &rt->outbox,
                                     .events_topic = rt->events_topic.text};
-    size_t thread_count = (size_t)rt->conf->job_threads;
-    uint64_t *busy = ARENA_ARRAY(arena, uint64_t, thread_count);
-    delivery_queue_init(&rt->ready, busy, thread_count);
-    delivery_queue_init(&rt->done, NULL, 0);
+    init_queues(rt);
     /* The consumer first: the group takes longest to join. */
-    if (threads == NULL || busy == NULL || poller_open(&poller, rt, err) != OUTCOME_OK)
+    if (threads.jobs == NULL || poller_open(&poller, rt, err) != OUTCOME_OK)
         return refuse(err);
     if (outbox_open(&rt->outbox, &rt->conf->kafka, &rt->done, err) != OUTCOME_OK)
         return refuse(err);
     if (keeper_open(&rt->keeper, &keeper, err) != OUTCOME_OK ||
-        start_threads(rt, threads, err) != OUTCOME_OK ||
+        start_threads(rt, &threads, err) != OUTCOME_OK ||
         health_open(&health, rt, err) != OUTCOME_OK)
         _exit(refuse(err));
-    status = run_loop(rt, &poller, threads);
+    status = run_loop(rt, &poller, &threads);
     health_close(&health); /* it asks the others */
     keeper_close(&rt->keeper);
     outbox_close(&rt->outbox, FLUSH_MS);
     poller_close(&poller);
-    delivery_queue_done(&rt->ready);
-    delivery_queue_done(&rt->done);
+    done_queues(rt);
     LOG_AT(LOG_INFO, "worker.stopped", LOG_INT("status", status));
     return status;
 }

@@ -33,7 +33,10 @@ static bool open_database(const char *name, struct pgsql **ret_db)
         return false;
     const char *slash = strrchr(admin, '/');
     (void)snprintf(uri, sizeof uri, "%.*s/%s", (int)(slash - admin), admin, name);
-    struct pgsql_conf conf = {uri, 5000, 30000, "haul-test"};
+    struct pgsql_conf conf = {.uri = uri,
+                              .connect_timeout_ms = 5000,
+                              .statement_timeout_ms = 30000,
+                              .application_name = "haul-test"};
     return CHECK_OK(pgsql_open(&conf, ret_db, &err), &err);
 }
 

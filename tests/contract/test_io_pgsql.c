@@ -11,7 +11,10 @@ static struct err err;
 
 static bool open_one(struct pgsql **ret_db, int64_t statement_timeout_ms)
 {
-    struct pgsql_conf conf = {getenv("POSTGRES_URL"), 5000, statement_timeout_ms, "haul-test"};
+    struct pgsql_conf conf = {.uri = getenv("POSTGRES_URL"),
+                              .connect_timeout_ms = 5000,
+                              .statement_timeout_ms = statement_timeout_ms,
+                              .application_name = "haul-test"};
     return CHECK(conf.uri != NULL) && CHECK_OK(pgsql_open(&conf, ret_db, &err), &err);
 }
 
@@ -289,7 +292,8 @@ static void test_refused_connections(void)
         struct pgsql *none = NULL;
         snprintf(url, sizeof url, "postgresql://%s:%s@127.0.0.1:%s/%s", cases[i].user,
                  cases[i].password, getenv("POSTGRES_PORT"), cases[i].database);
-        struct pgsql_conf conf = {url, 5000, 5000, NULL};
+        struct pgsql_conf conf = {
+            .uri = url, .connect_timeout_ms = 5000, .statement_timeout_ms = 5000};
         CHECK_OUTCOME(pgsql_open(&conf, &none, &err), OUTCOME_PERMANENT, &err);
         CHECK_TEXT(err.code, cases[i].code);
         CHECK(strstr(err.message, "wr0ng") == NULL);

@@ -6,6 +6,7 @@ it done at the end; noop does nothing; idle does nothing and has no ledger.
 
 import json
 import time
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,12 @@ from harness.waiting import wait_for
 
 WORKER = "testkind"
 TIERS = ("5s", "30s", "2m", "10m", "1h")
+
+
+def classes_of(topic):
+    return [f"{topic}.interactive", f"{topic}.bulk"]
+
+
 QUICK = {"HAUL_RETRY_SCALE_PERCENT": 5, "HAUL_SESSION_TIMEOUT_MS": 3000, "HAUL_LEASE_TTL_MS": 3000}
 
 
@@ -63,7 +70,7 @@ class Runtime:
         consumer = Consumer({**self.haul.servers.kafka_options(), "group.id": self.group})
         try:
             lag = 0
-            for topic in [self.topic] + [f"{self.topic}.retry.{tier}" for tier in TIERS]:
+            for topic in [self.topic, *classes_of(self.topic)] + [f"{self.topic}.retry.{tier}" for tier in TIERS]:
                 partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
                 for at in consumer.committed([TopicPartition(topic, p) for p in partitions], timeout=20):
                     low, high = consumer.get_watermark_offsets(at, timeout=20)
@@ -96,7 +103,7 @@ def runtime(bare_haul):
     haul.hub.query("CREATE TABLE effects (job_id text, attempt int, fence bigint, done bool DEFAULT false)")
     haul.hub.query("GRANT SELECT, INSERT, UPDATE ON effects TO haul_worker")
     jobs = f"{haul.prefix}jobs.{WORKER}"
-    haul.topics.create(jobs, f"{jobs}.dlq", f"{haul.prefix}events", *[f"{jobs}.retry.{t}" for t in TIERS])
+    haul.topics.create(jobs, *classes_of(jobs), f"{jobs}.dlq", f"{haul.prefix}events", *[f"{jobs}.retry.{t}" for t in TIERS])
     return Runtime(haul)
 
 
@@ -467,6 +474,104 @@ def test_jobs_of_one_subject_run_one_after_the_other(runtime):
     for started, ended in zip(told[::2], told[1::2]):
         assert (started["state"], ended["state"]) == ("started", "succeeded")
         assert started["job_id"] == ended["job_id"], "one at a time"
+
+
+def done_in_order(runtime, *jobs):
+    """The jobs by the time of their last effect."""
+    rows = runtime.hub.query("SELECT job_id FROM effects WHERE done GROUP BY job_id ORDER BY max(fence)")
+    return [row[0] for row in rows if row[0] in jobs]
+
+
+def test_a_later_job_of_a_subject_waits_behind_one_in_retry(runtime):
+    """Also when the worker that saw both is killed in between."""
+    first = runtime.send(members={"subject": "s"}, fail="retry", fail_attempts=2)
+    worker = runtime.start()
+    wait_for(lambda: runtime.ledger(first) and runtime.ledger(first).state == "waiting", "the first job's retry")
+    second, other = runtime.send(members={"subject": "s"}), runtime.send(members={"subject": "t"})
+    runtime.haul.wait_succeeded(other)
+    wait_for(lambda: runtime.ledger(second) is not None, "the second job to be seen")
+    worker.kill()
+    runtime.start()
+    runtime.haul.wait_succeeded(first)
+    runtime.haul.wait_succeeded(second)
+    assert done_in_order(runtime, first, second) == [first, second]
+    assert runtime.ledger(second).attempt == 1 and len(runtime.effects(second)) == 1
+
+
+def test_the_next_of_a_subject_goes_on_when_the_first_is_given_up(runtime):
+    first = runtime.send(members={"subject": "s"}, fail="permanent")
+    second = runtime.send(members={"subject": "s"})
+    runtime.start()
+    runtime.haul.wait_succeeded(second)
+    assert runtime.ledger(first).state == "dead_lettered"
+
+
+def test_of_one_dedupe_key_one_job_runs(runtime):
+    runtime.start()
+    jobs = [runtime.send(dedupe_key="k", sleep_ms=300) for _ in range(3)]
+    other = runtime.send(dedupe_key="another")
+    runtime.haul.wait_succeeded(other)
+    for job in jobs:
+        wait_for(lambda: runtime.ledger(job) and runtime.ledger(job).finished, f"{job} to end")
+    states = [runtime.ledger(job) for job in jobs]
+    assert sorted(row.state for row in states) == ["cancelled", "cancelled", "succeeded"]
+    winner = next(job for job, row in zip(jobs, states) if row.state == "succeeded")
+    for job, row in zip(jobs, states):
+        if row.state == "cancelled":
+            assert row.error_code == "job.duplicate" and winner in row.error_message
+            assert runtime.effects(job) == []
+            wait_for(lambda: len(runtime.ends(job)) == 1, "its one terminal event")
+
+
+def test_a_dedupe_key_is_free_again_after_a_failure_or_its_window(runtime):
+    runtime.start()
+    failed = runtime.send(dedupe_key="k", fail="permanent")
+    wait_for(lambda: runtime.ledger(failed) and runtime.ledger(failed).finished, "the failure")
+    runtime.haul.wait_succeeded(runtime.send(dedupe_key="k", dedupe_window_s=1))
+    time.sleep(1.1)
+    runtime.haul.wait_succeeded(runtime.send(dedupe_key="k"))
+
+
+def test_a_job_is_not_begun_before_its_time(runtime):
+    runtime.start()
+    begin = datetime.now(timezone.utc) + timedelta(seconds=3)
+    job = runtime.send(not_before=begin.isoformat().replace("+00:00", "Z"))
+    done = runtime.haul.wait_succeeded(job)
+    started = next(event for event in runtime.haul.events_of(job) if event["state"] == "started")
+    assert datetime.fromisoformat(started["time"].replace("Z", "+00:00")) >= begin
+    assert done is not None and runtime.ledger(job).attempt == 1
+
+
+def test_interactive_before_default_before_bulk(runtime):
+    """Behind one job that holds the only thread."""
+    haul = runtime.haul
+    hold = runtime.send(sleep_ms=3000)
+    worker = runtime.start(HAUL_JOB_THREADS=1)
+    wait_for(lambda: runtime.effects(hold), "the first job to begin")
+    bulk = [runtime.send(priority="bulk") for _ in range(3)]
+    default = [runtime.send() for _ in range(3)]
+    interactive = [runtime.send(priority="interactive") for _ in range(3)]
+    by_topic = haul.send({}, kind="effect", worker=f"{WORKER}.interactive")
+    wait_for(lambda: worker.metric("haul_jobs_buffered") >= 11, "all of them to be read")
+    for job in bulk + default + interactive + [by_topic]:
+        haul.wait_succeeded(job)
+    order = done_in_order(runtime, *bulk, *default, *interactive, by_topic)
+    assert set(order[:4]) == {*interactive, by_topic} and set(order[4:7]) == set(default)
+
+
+def test_the_last_start_of_a_job_that_may_be_poison_is_made_alone(runtime):
+    """Two jobs that were under way when a third killed the process twice are not given up for it."""
+    killer = runtime.send(members={"subject": "k"}, fail="crash", sleep_ms=400)
+    innocent = [runtime.send(members={"subject": f"i{n}"}, sleep_ms=1500) for n in range(2)]
+    for _ in range(6):
+        worker = runtime.start(ready=False, HAUL_JOB_THREADS=3)
+        wait_for(lambda: not worker.is_running() or (runtime.ledger(killer) and runtime.ledger(killer).finished),
+                 "the crash", 60)
+        if worker.is_running():
+            break
+    for job in innocent:
+        runtime.haul.wait_succeeded(job)
+    assert runtime.ledger(killer).state == "dead_lettered" and runtime.ledger(killer).error_code == "job.poison"
 
 
 def test_idempotent_kinds_need_no_ledger(runtime):

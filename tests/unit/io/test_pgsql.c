@@ -50,7 +50,8 @@ static void test_refuses_urls(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
         struct pgsql *db = NULL;
-        struct pgsql_conf conf = {cases[i], 500, 500, NULL};
+        struct pgsql_conf conf = {
+            .uri = cases[i], .connect_timeout_ms = 500, .statement_timeout_ms = 500};
         CHECK_OUTCOME(pgsql_open(&conf, &db, &err), OUTCOME_PERMANENT, &err);
         CHECK_TEXT(err.code, "hub.conf");
         CHECK(strstr(err.message, "s3cret") == NULL);
@@ -62,7 +63,9 @@ static void test_nobody_listens(void)
 {
     struct err err = {0};
     struct pgsql *db = NULL;
-    struct pgsql_conf conf = {"postgresql://u:p@127.0.0.1:1/d", 500, 500, NULL};
+    struct pgsql_conf conf = {.uri = "postgresql://u:p@127.0.0.1:1/d",
+                              .connect_timeout_ms = 500,
+                              .statement_timeout_ms = 500};
     int64_t begin_us = clock_monotonic_us();
     CHECK_OUTCOME(pgsql_open(&conf, &db, &err), OUTCOME_RETRY, &err);
     CHECK_TEXT(err.code, "hub.unreachable");
@@ -78,12 +81,46 @@ static void test_parameters(void)
     CHECK_TEXT(params.texts[2], "false");
 }
 
+struct row {
+    const char *text;
+    int number;
+    int64_t big;
+    bool flag;
+};
+
+static void test_arrays(void)
+{
+    static const struct row rows[] = {{"plain", 1, INT64_MAX, true},
+                                      {"a \"b\" \\ {c,d}", -2, 0, false},
+                                      {NULL, 0, -1, true},
+                                      {"NULL", 0, 0, false}};
+    static const struct {
+        struct pgsql_column column;
+        const char *array;
+    } cases[] = {
+        {{PGSQL_MEMBER_TEXT, offsetof(struct row, text)},
+         "{\"plain\",\"a \\\"b\\\" \\\\ {c,d}\",NULL,\"NULL\"}"},
+        {{PGSQL_MEMBER_INT, offsetof(struct row, number)}, "{1,-2,0,0}"},
+        {{PGSQL_MEMBER_INT64, offsetof(struct row, big)}, "{9223372036854775807,0,-1,0}"},
+        {{PGSQL_MEMBER_BOOL, offsetof(struct row, flag)}, "{t,f,t,f}"},
+    };
+    struct arena arena ARENA_AUTO;
+    arena_init(&arena, 1 << 16);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pgsql_structs structs = {rows, sizeof *rows, 4};
+        CHECK_TEXT(pgsql_array(structs, cases[i].column, &arena), cases[i].array);
+        structs.count = 0;
+        CHECK_TEXT(pgsql_array(structs, cases[i].column, &arena), "{}");
+    }
+}
+
 static CU_TestInfo tests[] = {
     {"outcomes of states", test_outcomes_of_states},
     {"finds states in messages", test_finds_states_in_messages},
     {"refuses URLs", test_refuses_urls},
     {"nobody listens", test_nobody_listens},
     {"parameters", test_parameters},
+    {"arrays", test_arrays},
     CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("io/pgsql", tests)

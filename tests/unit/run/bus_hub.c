@@ -146,7 +146,7 @@ static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdi
                                    .due_us = row->due_us,
                                    .state = row->end,
                                    .redrive_count = row->redrive_count,
-                                   .error = row->error};
+                                   .error = row->error.code[0] == '\0' ? NULL : &row->error};
 }
 
 static void end_cancelled(struct row *row)
@@ -159,7 +159,8 @@ static void end_cancelled(struct row *row)
 }
 
 /* The lock is held. */
-static enum ledger_verdict decide_claim(struct row *row, const struct ledger_claim *claim)
+static enum ledger_verdict decide_claim(struct row *row, const struct ledger_claim *claim,
+                                        const struct ledger_claims *all)
 {
     row->attempt = row->attempt == 0 ? claim->attempt : row->attempt;
     if (row->state == ROW_ENDED)
@@ -168,10 +169,10 @@ static enum ledger_verdict decide_claim(struct row *row, const struct ledger_cla
         end_cancelled(row);
         return LEDGER_CANCELLED;
     }
-    if (row->state == ROW_WAITING && row->due_us > claim->now_us &&
+    if (row->state == ROW_WAITING && row->due_us > all->now_us &&
         claim->not_before_us < row->due_us)
         return LEDGER_WAIT;
-    enum ledger_verdict verdict = row->starts >= claim->max_starts ? LEDGER_POISON : LEDGER_RUN;
+    enum ledger_verdict verdict = row->starts >= all->max_starts ? LEDGER_POISON : LEDGER_RUN;
     row->state = ROW_RUNNING;
     row->starts++;
     row->due_us = 0;
@@ -181,67 +182,66 @@ static enum ledger_verdict decide_claim(struct row *row, const struct ledger_cla
     return verdict;
 }
 
-enum outcome ledger_claim(struct pgsql *db, const struct ledger_claim *claim, struct arena *arena,
-                          struct ledger_claimed *ret_claimed, struct err *err)
+enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *claims,
+                               struct arena *arena, struct ledger_claimed *ret_claimed,
+                               struct err *err)
 {
     (void)db;
     (void)arena;
     pthread_mutex_lock(&lock);
     enum outcome outcome = take_fault(&fail_hub, "hub.unreachable", err);
-    if (outcome == OUTCOME_OK) {
-        struct row *row = row_of(claim->job_id);
-        enum ledger_verdict verdict = decide_claim(row, claim);
-        *ret_claimed = claimed_of(row, verdict);
+    for (size_t i = 0; outcome == OUTCOME_OK && i < claims->count; i++) {
+        struct row *row = row_of(claims->items[i].job_id);
+        enum ledger_verdict verdict = decide_claim(row, &claims->items[i], claims);
+        ret_claimed[i] = claimed_of(row, verdict);
     }
     pthread_mutex_unlock(&lock);
     return outcome;
 }
 
-enum outcome ledger_finish(struct pgsql *db, const struct ledger_end *end, bool *ret_ours,
-                           struct err *err)
+/* The lock is held. */
+static enum ledger_answer decide_end(struct row *row, const struct ledger_settlement *end)
 {
-    (void)db;
-    pthread_mutex_lock(&lock);
-    enum outcome outcome = take_fault(&fail_hub, "hub.unreachable", err);
-    struct row *row = row_of(end->job_id);
-    if (outcome == OUTCOME_OK) {
-        *ret_ours = row->fence == end->fence && row->state == ROW_RUNNING;
-        if (*ret_ours) {
-            row->state = ROW_ENDED;
-            row->end = end->state;
-            row->starts = 0;
-            row->sequence = end->sequence;
-            if (end->error != NULL)
-                row->error = *end->error;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-    return outcome;
+    if (row->fence != end->fence || row->state != ROW_RUNNING)
+        return LEDGER_FENCED;
+    row->state = ROW_ENDED;
+    row->end = end->state;
+    row->starts = 0;
+    row->sequence = end->sequence;
+    if (end->error != NULL)
+        row->error = *end->error;
+    return LEDGER_OURS;
 }
 
-enum outcome ledger_release(struct pgsql *db, const struct ledger_wait *wait, struct arena *arena,
-                            enum ledger_release_verdict *ret_verdict,
-                            struct ledger_claimed *ret_claimed, struct err *err)
+/* The lock is held. */
+static enum ledger_answer decide_release(struct row *row, const struct ledger_settlement *wait)
+{
+    if (row->fence != wait->fence || row->state == ROW_ENDED)
+        return LEDGER_FENCED;
+    if (row->cancel_asked) {
+        end_cancelled(row);
+        return LEDGER_ENDED_CANCELLED;
+    }
+    row->state = ROW_WAITING;
+    row->starts = 0;
+    row->attempt = wait->next_attempt;
+    row->due_us = wait->due_us;
+    return LEDGER_OURS;
+}
+
+enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement *list,
+                                size_t count, struct arena *arena,
+                                struct ledger_settled *ret_settled, struct err *err)
 {
     (void)db;
     (void)arena;
     pthread_mutex_lock(&lock);
     enum outcome outcome = take_fault(&fail_hub, "hub.unreachable", err);
-    struct row *row = row_of(wait->job_id);
-    if (outcome == OUTCOME_OK) {
-        *ret_verdict = LEDGER_RELEASED;
-        if (row->fence != wait->fence || row->state == ROW_ENDED) {
-            *ret_verdict = LEDGER_RELEASE_FENCED;
-        } else if (row->cancel_asked) {
-            end_cancelled(row);
-            *ret_verdict = LEDGER_RELEASE_CANCELLED;
-        } else {
-            row->state = ROW_WAITING;
-            row->starts = 0;
-            row->attempt = wait->next_attempt;
-            row->due_us = wait->due_us;
-        }
-        *ret_claimed = claimed_of(row, LEDGER_RUN);
+    for (size_t i = 0; outcome == OUTCOME_OK && i < count; i++) {
+        struct row *row = row_of(list[i].job_id);
+        ret_settled[i].answer =
+            list[i].is_end ? decide_end(row, &list[i]) : decide_release(row, &list[i]);
+        ret_settled[i].after = claimed_of(row, LEDGER_RUN);
     }
     pthread_mutex_unlock(&lock);
     return outcome;
@@ -260,9 +260,9 @@ enum outcome ledger_cancels(struct pgsql *db, const char *job_ids, struct arena 
 
 /* ---- run/lease_store.h ---- */
 
-enum outcome lease_store_acquire(struct rconn *conn, const char *prefix, const struct lease *lease,
-                                 int64_t ttl_ms, struct arena *arena, bool *ret_taken,
-                                 struct err *err)
+enum outcome lease_store_acquire_many(struct rconn *conn, const char *prefix, struct leases leases,
+                                      int64_t ttl_ms, struct arena *arena, bool *ret_taken,
+                                      struct err *err)
 {
     (void)conn;
     (void)prefix;
@@ -270,19 +270,20 @@ enum outcome lease_store_acquire(struct rconn *conn, const char *prefix, const s
     (void)arena;
     pthread_mutex_lock(&lock);
     enum outcome outcome = take_fault(&fail_redis, "redis.unreachable", err);
-    struct row *row = row_of(lease->job_id);
-    if (outcome == OUTCOME_OK) {
-        *ret_taken = row->lease[0] == '\0';
-        if (*ret_taken)
+    for (size_t i = 0; outcome == OUTCOME_OK && i < leases.count; i++) {
+        const struct lease *lease = &leases.items[i];
+        struct row *row = row_of(lease->job_id);
+        ret_taken[i] = row->lease[0] == '\0' || strcmp(row->lease, lease->token) == 0;
+        if (ret_taken[i])
             text_copy(row->lease, sizeof row->lease, lease->token);
     }
     pthread_mutex_unlock(&lock);
     return outcome;
 }
 
-enum outcome lease_store_renew(struct rconn *conn, const char *prefix, const struct lease *leases,
-                               size_t count, int64_t ttl_ms, struct arena *arena,
-                               enum lease_state *ret_states, struct err *err)
+enum outcome lease_store_renew(struct rconn *conn, const char *prefix, struct leases leases,
+                               int64_t ttl_ms, struct arena *arena, enum lease_state *ret_states,
+                               struct err *err)
 {
     (void)conn;
     (void)prefix;
@@ -290,29 +291,33 @@ enum outcome lease_store_renew(struct rconn *conn, const char *prefix, const str
     (void)arena;
     pthread_mutex_lock(&lock);
     enum outcome outcome = take_fault(&fail_redis, "redis.unreachable", err);
-    for (size_t i = 0; outcome == OUTCOME_OK && i < count; i++) {
-        struct row *row = row_of(leases[i].job_id);
-        bool kept = row->lease[0] == '\0' || strcmp(row->lease, leases[i].token) == 0;
+    for (size_t i = 0; outcome == OUTCOME_OK && i < leases.count; i++) {
+        const struct lease *lease = &leases.items[i];
+        struct row *row = row_of(lease->job_id);
+        bool kept = row->lease[0] == '\0' || strcmp(row->lease, lease->token) == 0;
         if (kept)
-            text_copy(row->lease, sizeof row->lease, leases[i].token);
+            text_copy(row->lease, sizeof row->lease, lease->token);
         ret_states[i] = !kept ? LEASE_LOST : row->cancel_flagged ? LEASE_CANCELLED : LEASE_KEPT;
     }
     pthread_mutex_unlock(&lock);
     return outcome;
 }
 
-enum outcome lease_store_release(struct rconn *conn, const char *prefix, const struct lease *lease,
-                                 bool clear_cancel, struct arena *arena, struct err *err)
+enum outcome lease_store_release_many(struct rconn *conn, const char *prefix, struct leases leases,
+                                      const bool *clear_cancel, struct arena *arena,
+                                      struct err *err)
 {
     (void)conn;
     (void)prefix;
     (void)arena;
     (void)err;
     pthread_mutex_lock(&lock);
-    struct row *row = row_of(lease->job_id);
-    if (strcmp(row->lease, lease->token) == 0)
-        row->lease[0] = '\0';
-    row->cancel_flagged = clear_cancel ? false : row->cancel_flagged;
+    for (size_t i = 0; i < leases.count; i++) {
+        struct row *row = row_of(leases.items[i].job_id);
+        if (strcmp(row->lease, leases.items[i].token) == 0)
+            row->lease[0] = '\0';
+        row->cancel_flagged = clear_cancel[i] ? false : row->cancel_flagged;
+    }
     pthread_mutex_unlock(&lock);
     return OUTCOME_OK;
 }

@@ -7,6 +7,8 @@ static void test_names(void)
     struct topic topics[TOPICS_COUNT];
     static const char *const names[TOPICS_COUNT] = {
         "haul.jobs.sql-sync",
+        "haul.jobs.sql-sync.interactive",
+        "haul.jobs.sql-sync.bulk",
         "haul.jobs.sql-sync.retry.5s",
         "haul.jobs.sql-sync.retry.30s",
         "haul.jobs.sql-sync.retry.2m",
@@ -23,7 +25,8 @@ static void test_names(void)
         CHECK(topics[i].spec.setting_count > 0 && topics[i].doc != NULL);
     }
     CHECK_INT(topics[0].spec.partitions, 24);
-    CHECK_INT(topics[1].spec.partitions, 3);
+    CHECK_INT(topics[2].spec.partitions, 24);
+    CHECK_INT(topics[3].spec.partitions, 3);
     CHECK_INT(topics[TOPICS_COUNT - 1].spec.partitions, 24);
 }
 

@@ -1,0 +1,61 @@
+/* pgsql_array: columns of structs as parameters of array types; see pgsql.h. */
+#include "io/pgsql.h"
+
+#include "base/num.h"
+
+#define ARRAY_BYTES_MAX ((size_t)256 << 20)
+
+static void add_quoted(struct str *out, const char *text)
+{
+    str_add_char(out, '"');
+    for (;;) {
+        size_t plain = strcspn(text, "\"\\");
+        str_add(out, text, plain);
+        text += plain;
+        if (*text == '\0')
+            break;
+        str_add_char(out, '\\');
+        str_add_char(out, *text++);
+    }
+    str_add_char(out, '"');
+}
+
+static void add_member(struct str *out, enum pgsql_member type, const void *member)
+{
+    const char *text = NULL;
+    char number[24];
+    switch (type) {
+    case PGSQL_MEMBER_TEXT:
+        text = *(const char *const *)member;
+        if (text == NULL)
+            str_add_text(out, "NULL");
+        else
+            add_quoted(out, text);
+        return;
+    case PGSQL_MEMBER_INT:
+        text = pgsql_int_text(*(const int *)member, number);
+        break;
+    case PGSQL_MEMBER_INT64:
+        text = pgsql_int_text(*(const int64_t *)member, number);
+        break;
+    case PGSQL_MEMBER_BOOL:
+        text = *(const bool *)member ? "t" : "f";
+        break;
+    }
+    str_add_text(out, text);
+}
+
+const char *pgsql_array(struct pgsql_structs structs, struct pgsql_column column,
+                        struct arena *arena)
+{
+    struct str out STR_AUTO = str_with_max(ARRAY_BYTES_MAX);
+    const char *item = structs.items;
+    str_add_char(&out, '{');
+    for (size_t i = 0; i < structs.count; i++, item += structs.stride) {
+        if (i > 0)
+            str_add_char(&out, ',');
+        add_member(&out, column.type, item + column.offset);
+    }
+    str_add_char(&out, '}');
+    return out.failed ? NULL : arena_strdup(arena, str_text(&out));
+}

@@ -1,0 +1,211 @@
+/* claim: leases and claims of a batch; see dispatch.h. */
+#include "run/dispatch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+
+#define BUSY_US US_PER_S /* its lease is another worker's */
+#define BEHIND_MIN_US (500 * US_PER_MS)
+#define SCRATCH_BYTES ((size_t)64 << 20)
+
+/* ---- leases ---- */
+
+static void make_lease(struct dispatcher *d, struct attempt *a)
+{
+    a->lease.job_id = a->id;
+    (void)snprintf(a->lease.token, sizeof a->lease.token, "%.40s.%llu", d->rt->owner,
+                   (unsigned long long)++d->starts);
+}
+
+static enum outcome acquire(struct dispatcher *d, const struct batch *batch, struct arena *arena,
+                            bool *ret_taken, struct err *err)
+{
+    struct lease *leases = ARENA_ARRAY(arena, struct lease, batch->count);
+    TRY_ALLOC(leases, err);
+    for (size_t i = 0; i < batch->count; i++)
+        leases[i] = batch->items[i]->lease;
+    return lease_store_acquire_many(d->redis, d->rt->conf->topic_prefix,
+                                    (struct leases){leases, batch->count},
+                                    d->rt->conf->lease_ttl_ms, arena, ret_taken, err);
+}
+
+/* What could be leased stays in the batch. False: the process ends. */
+static bool take_leases(struct dispatcher *d, struct batch *batch, struct arena *arena)
+{
+    struct service_wait wait = {d->rt, SERVICE_REDIS, &d->rt->stopping, 0, 0};
+    struct err err = {0};
+    bool taken[DISPATCH_BATCH_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        make_lease(d, batch->items[i]);
+    struct arena_mark mark = arena_snapshot(arena);
+    while (acquire(d, batch, arena, taken, &err) != OUTCOME_OK) {
+        arena_reset(arena, mark);
+        if (!service_wait_again(&wait, &err))
+            return false;
+    }
+    service_wait_end(&wait);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct attempt *a = batch->items[i];
+        a->has_lease = taken[i];
+        if (taken[i]) {
+            batch->items[count++] = a;
+            continue;
+        }
+        metric_add(&d->rt->metrics.leases_busy, 1);
+        dispatch_park(d, a, BUSY_US);
+    }
+    batch->count = count;
+    return true;
+}
+
+static void release_leases(struct dispatcher *d, const struct batch *batch, struct arena *arena)
+{
+    struct err err = {0};
+    struct lease *leases = ARENA_ARRAY(arena, struct lease, batch->count);
+    bool *keep_cancel = ARENA_ARRAY(arena, bool, batch->count);
+    if (batch->count == 0 || leases == NULL || keep_cancel == NULL)
+        return; /* they expire by themselves */
+    for (size_t i = 0; i < batch->count; i++) {
+        leases[i] = batch->items[i]->lease;
+        batch->items[i]->has_lease = false;
+    }
+    if (lease_store_release_many(d->redis, d->rt->conf->topic_prefix,
+                                 (struct leases){leases, batch->count}, keep_cancel, arena,
+                                 &err) != OUTCOME_OK)
+        LOG_AT(LOG_DEBUG, "lease.not_released", LOG_ERR_FIELDS(&err));
+}
+
+/* ---- claims ---- */
+
+static enum outcome open_hub(struct dispatcher *d, struct err *err)
+{
+    struct pgsql_conf conf = d->rt->conf->hub;
+    conf.session_sql = LEDGER_SESSION_SQL;
+    return d->hub != NULL ? OUTCOME_OK : pgsql_open(&conf, &d->hub, err);
+}
+
+static enum outcome ask(struct dispatcher *d, const struct batch *batch, struct arena *arena,
+                        struct ledger_claimed *ret_claimed, struct err *err)
+{
+    struct ledger_claim *claims = ARENA_ARRAY(arena, struct ledger_claim, batch->count);
+    TRY_ALLOC(claims, err);
+    for (size_t i = 0; i < batch->count; i++)
+        claims[i] = attempt_claim(batch->items[i]);
+    struct ledger_claims all = {.items = claims,
+                                .count = batch->count,
+                                .worker = d->rt->worker->name,
+                                .owner = d->rt->owner,
+                                .max_starts = (int)d->rt->conf->max_starts,
+                                .now_us = clock_wall_us()};
+    TRY(open_hub(d, err));
+    return ledger_claim_many(d->hub, &all, arena, ret_claimed, err);
+}
+
+static bool claim_all(struct dispatcher *d, const struct batch *batch, struct arena *arena,
+                      struct ledger_claimed *ret_claimed)
+{
+    struct service_wait wait = {d->rt, SERVICE_HUB, &d->rt->stopping, 0, 0};
+    struct err err = {0};
+    struct arena_mark mark = arena_snapshot(arena);
+    while (ask(d, batch, arena, ret_claimed, &err) != OUTCOME_OK) {
+        arena_reset(arena, mark);
+        if (!service_wait_again(&wait, &err))
+            return false;
+    }
+    service_wait_end(&wait);
+    return true;
+}
+
+/* ---- what the ledger said ---- */
+
+struct handed {
+    struct attempts runnable, settling;
+    struct batch unleased; /* their leases are given up */
+};
+
+static void hand_on_to_run(struct dispatcher *d, struct attempt *a, struct handed *to)
+{
+    a->in_ledger = true;
+    if (a->claimed.verdict == LEDGER_POISON)
+        a->outcome = FAIL(&a->err, OUTCOME_POISON, "job.poison",
+                          "started %d times, each ended with its process", a->claimed.starts - 1);
+    keeper_enter(&d->rt->keeper, &a->slot, &a->lease, a->deadline_us);
+    attempts_add(&to->runnable, a);
+}
+
+static void hand_on_later(struct attempt *a, int64_t due_us, struct handed *to)
+{
+    settle_plan_later(a, due_us);
+    attempts_add(&to->settling, a);
+}
+
+static void hand_on(struct dispatcher *d, struct attempt *a, struct handed *to)
+{
+    int64_t behind_us = clock_wall_us() + BEHIND_MIN_US;
+    switch (a->claimed.verdict) {
+    case LEDGER_RUN:
+    case LEDGER_POISON:
+        hand_on_to_run(d, a, to);
+        break;
+    case LEDGER_DONE:
+    case LEDGER_CANCELLED:
+        a->plan = (struct plan){.kind = PLAN_TELL};
+        attempts_add(&to->settling, a);
+        break;
+    case LEDGER_WAIT:
+        hand_on_later(a, a->claimed.due_us, to);
+        break;
+    case LEDGER_BEHIND:
+        metric_add(&d->rt->metrics.behind, 1);
+        hand_on_later(a, a->claimed.due_us > behind_us ? a->claimed.due_us : behind_us, to);
+        break;
+    case LEDGER_SUSPECT:
+        to->unleased.items[to->unleased.count++] = a;
+        attempts_add(&d->suspects, a);
+        break;
+    }
+}
+
+static void push(struct queue *queue, const struct attempts *list)
+{
+    if (list->first != NULL)
+        queue_push_list(queue, &list->first->node);
+}
+
+static void drop_all(struct dispatcher *d, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        dispatch_drop(d, batch->items[i]);
+}
+
+void dispatch_claim(struct dispatcher *d, struct batch *batch)
+{
+    struct arena arena ARENA_AUTO;
+    struct handed handed = {.unleased = {.count = 0}};
+    struct err err = {0};
+    arena_init(&arena, SCRATCH_BYTES);
+    if (!take_leases(d, batch, &arena)) {
+        drop_all(d, batch);
+        return;
+    }
+    struct ledger_claimed *claimed = ARENA_ARRAY(&arena, struct ledger_claimed, batch->count);
+    if (batch->count == 0)
+        return;
+    if (claimed == NULL || !claim_all(d, batch, &arena, claimed)) {
+        release_leases(d, batch, &arena);
+        drop_all(d, batch);
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        if (attempt_claimed(batch->items[i], &claimed[i], &err) == OUTCOME_OK)
+            hand_on(d, batch->items[i], &handed);
+        else
+            dispatch_drop(d, batch->items[i]);
+    }
+    push(&d->rt->runnable, &handed.runnable);
+    push(&d->rt->settling, &handed.settling);
+    release_leases(d, &handed.unleased, &arena);
+}

@@ -1,0 +1,314 @@
+/* dispatch: see dispatch.h. */
+#include "run/dispatch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define LOOKAHEAD_US (10 * US_PER_MS)
+#define LOOKAHEAD_MAX 512
+#define BUSY_LOOKAHEAD 16 /* from here on it is worth to wait for company */
+#define COMPANY_US 200    /* how long */
+#define IDLE_US (200 * US_PER_MS)
+#define MEMORY_US (200 * US_PER_MS)      /* until memory may be there again */
+#define BACKLOG_MAX_US (500 * US_PER_MS) /* of one workspace, beyond which its jobs are demoted */
+
+/* ---- what the other threads tell ---- */
+
+bool dispatch_give(struct runtime *rt, struct delivery *delivery)
+{
+    struct attempt *a = attempt_new(rt, delivery);
+    if (a == NULL)
+        return false;
+    metric_add(&rt->metrics.buffered, 1);
+    queue_push(&rt->inbox, &a->node);
+    return true;
+}
+
+/* A moving average; racing writers lose one sample at worst. */
+void dispatch_note_run(struct runtime *rt, int64_t run_us)
+{
+    int64_t old_us = atomic_load_explicit(&rt->run_average_us, memory_order_relaxed);
+    int64_t next_us = old_us == 0 ? run_us : old_us + (run_us - old_us) / 8;
+    if (next_us < 1)
+        next_us = 1; /* 0 = not known yet */
+    atomic_store_explicit(&rt->run_average_us, next_us, memory_order_relaxed);
+}
+
+static int64_t lookahead(struct runtime *rt)
+{
+    int64_t average_us = atomic_load_explicit(&rt->run_average_us, memory_order_relaxed);
+    if (average_us == 0)
+        return 0;
+    int64_t count = LOOKAHEAD_US * rt->conf->job_threads / average_us;
+    return count < LOOKAHEAD_MAX ? count : LOOKAHEAD_MAX;
+}
+
+void dispatch_note_taken(struct runtime *rt)
+{
+    if (atomic_load_explicit(&rt->pending, memory_order_relaxed) > 0 &&
+        (int64_t)queue_count(&rt->runnable) <= lookahead(rt) / 2)
+        queue_nudge(&rt->inbox);
+}
+
+/* ---- attempts that are given up here ---- */
+
+static void forget(struct dispatcher *d, struct attempt *a)
+{
+    if (a->item.place == FAIR_IN_FLIGHT)
+        fair_end(&d->fair, &a->item);
+    if (d->suspect == a)
+        d->suspect = NULL;
+    attempt_free(a);
+    metric_add(&d->rt->metrics.buffered, -1);
+}
+
+void dispatch_drop(struct dispatcher *d, struct attempt *a)
+{
+    struct delivery *delivery = a->delivery;
+    forget(d, a);
+    outbox_settle(&d->rt->outbox, delivery, FATE_DROP);
+}
+
+void dispatch_park(struct dispatcher *d, struct attempt *a, int64_t after_us)
+{
+    a->again_at_us = clock_monotonic_us() + after_us;
+    attempts_add(&d->parked, a);
+}
+
+static bool is_of_now(const struct runtime *rt, const struct attempt *a)
+{
+    return a->delivery->epoch == atomic_load(&rt->epoch) && !atomic_load(&rt->stopping) &&
+           !atomic_load(&rt->revoking);
+}
+
+static bool is_stale_item(const struct fair_item *item, void *context)
+{
+    const char *a = (const char *)item - offsetof(struct attempt, item);
+    return !is_of_now(context, (const struct attempt *)(const void *)a);
+}
+
+static void drop_stale_of(struct dispatcher *d, struct attempts *list)
+{
+    struct attempts kept = {NULL, NULL};
+    struct attempt *a;
+    while ((a = attempts_take(list)) != NULL) {
+        if (is_of_now(d->rt, a))
+            attempts_add(&kept, a);
+        else
+            dispatch_drop(d, a);
+    }
+    *list = kept;
+}
+
+/* Of partitions that are not ours any more, or all when the process stops. */
+static void drop_stale(struct dispatcher *d)
+{
+    struct fair_item *item = fair_remove_matching(&d->fair, is_stale_item, d->rt);
+    while (item != NULL) {
+        struct fair_item *next = item->matched;
+        char *a = (char *)item - offsetof(struct attempt, item);
+        dispatch_drop(d, (struct attempt *)(void *)a);
+        item = next;
+    }
+    drop_stale_of(d, &d->parked);
+    drop_stale_of(d, &d->suspects);
+}
+
+/* ---- in ---- */
+
+/* More of one workspace than can be worked off soon: others must not wait behind it. */
+static bool is_over_share(struct dispatcher *d, const struct attempt *a)
+{
+    struct runtime *rt = d->rt;
+    bool may_move = a->delivery->lane == LANE_JOBS && a->delivery->priority != JOB_BULK &&
+                    a->item.order_key == 0 && a->outcome == OUTCOME_OK;
+    if (!may_move)
+        return false;
+    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, a->item.tenant);
+    int64_t average_us = atomic_load_explicit(&rt->run_average_us, memory_order_relaxed);
+    return backlog >= rt->conf->buffered_jobs_max / 4 &&
+           backlog * average_us / rt->conf->job_threads > BACKLOG_MAX_US;
+}
+
+static void settle_without_run(struct runtime *rt, struct attempt *a)
+{
+    queue_push(&rt->settling, &a->node);
+}
+
+static void receive(struct dispatcher *d, struct attempt *a)
+{
+    struct runtime *rt = d->rt;
+    struct err err = {0};
+    if (!is_of_now(rt, a)) {
+        dispatch_drop(d, a);
+    } else if (attempt_decode(a, &err) != OUTCOME_OK) {
+        struct delivery *delivery = a->delivery;
+        delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
+        attempt_over(a, FATE_AGAIN);
+    } else if (a->id == NULL) {
+        a->plan = (struct plan){.kind = PLAN_NAMELESS};
+        settle_without_run(rt, a);
+    } else if (a->outcome == OUTCOME_OK && attempt_not_before_us(a) > clock_wall_us()) {
+        settle_plan_later(a, attempt_not_before_us(a));
+        settle_without_run(rt, a);
+    } else if (is_over_share(d, a)) {
+        a->plan = (struct plan){.kind = PLAN_DEMOTE};
+        settle_without_run(rt, a);
+    } else if (fair_push(&d->fair, &a->item, &err) != OUTCOME_OK) {
+        a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
+        attempt_over(a, FATE_AGAIN);
+    }
+}
+
+static void take_inbox(struct dispatcher *d, int64_t timeout_us)
+{
+    struct node *list = queue_take_all(&d->rt->inbox, timeout_us);
+    while (list != NULL) {
+        struct attempt *a = attempt_of(list);
+        list = list->next;
+        if (a->is_over)
+            forget(d, a);
+        else
+            receive(d, a);
+    }
+}
+
+/* ---- out ---- */
+
+static void take_parked(struct dispatcher *d, struct batch *batch)
+{
+    struct attempts rest = {NULL, NULL};
+    int64_t now_us = clock_monotonic_us();
+    struct attempt *a;
+    while ((a = attempts_take(&d->parked)) != NULL) {
+        if (a->again_at_us <= now_us && batch->count < DISPATCH_BATCH_MAX)
+            batch->items[batch->count++] = a;
+        else
+            attempts_add(&rest, a);
+    }
+    d->parked = rest;
+    if (d->suspect != NULL || d->suspects.first == NULL || batch->count == DISPATCH_BATCH_MAX)
+        return;
+    d->suspect = attempts_take(&d->suspects);
+    d->suspect->is_suspect = true;
+    batch->items[batch->count++] = d->suspect;
+}
+
+/* How many more may be claimed now. */
+static int64_t credit(struct dispatcher *d)
+{
+    struct runtime *rt = d->rt;
+    int64_t begun = metric_get(&rt->metrics.running) + (int64_t)queue_count(&rt->runnable);
+    int64_t room = rt->conf->job_threads + lookahead(rt) - begun;
+    return room < DISPATCH_BATCH_MAX ? room : DISPATCH_BATCH_MAX;
+}
+
+/* Kinds without a ledger go to the job threads at once. */
+static void take_pending(struct dispatcher *d, struct batch *batch, struct attempts *ready)
+{
+    int64_t room = credit(d);
+    struct fair_item *item;
+    while (room > 0 && batch->count < DISPATCH_BATCH_MAX && (item = fair_take(&d->fair)) != NULL) {
+        char *bytes = (char *)item - offsetof(struct attempt, item);
+        struct attempt *a = (struct attempt *)(void *)bytes;
+        room--;
+        if (attempt_is_idempotent(a))
+            attempts_add(ready, a);
+        else
+            batch->items[batch->count++] = a;
+    }
+}
+
+/* True: something was handed on. */
+static bool hand_out(struct dispatcher *d)
+{
+    struct batch batch = {.count = 0};
+    struct attempts ready = {NULL, NULL};
+    if (atomic_load(&d->rt->stopping) || atomic_load(&d->rt->revoking))
+        return false;
+    take_parked(d, &batch);
+    take_pending(d, &batch, &ready);
+    atomic_store_explicit(&d->rt->pending, (int64_t)fair_count(&d->fair), memory_order_relaxed);
+    if (ready.first != NULL)
+        queue_push_list(&d->rt->runnable, &ready.first->node);
+    if (batch.count > 0)
+        dispatch_claim(d, &batch);
+    return batch.count > 0 || ready.first != NULL;
+}
+
+static int64_t wait_us(const struct dispatcher *d)
+{
+    int64_t wait_us = IDLE_US, now_us = clock_monotonic_us();
+    for (const struct attempt *a = d->parked.first; a != NULL;
+         a = a->node.next == NULL ? NULL : attempt_of(a->node.next)) {
+        int64_t left_us = a->again_at_us - now_us;
+        wait_us = left_us < wait_us ? left_us : wait_us;
+    }
+    return wait_us;
+}
+
+static void go_round(struct dispatcher *d)
+{
+    struct runtime *rt = d->rt;
+    uint64_t epoch = atomic_load(&rt->epoch);
+    bool has_handed = hand_out(d);
+    /* With work in hand for a while: a wake for each job that ends would cost more than the job. */
+    if (lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
+        clock_sleep_us(COMPANY_US);
+    take_inbox(d, has_handed ? 0 : wait_us(d));
+    if (epoch != atomic_load(&rt->epoch) || atomic_load(&rt->revoking) ||
+        atomic_load(&rt->stopping))
+        drop_stale(d);
+}
+
+/* ---- the thread ---- */
+
+/* Nobody is left who would take it. */
+static void drop_runnable(struct dispatcher *d)
+{
+    struct node *list = queue_take_all(&d->rt->runnable, 0);
+    while (list != NULL) {
+        struct attempt *a = attempt_of(list);
+        list = list->next;
+        keeper_leave(&d->rt->keeper, &a->slot);
+        dispatch_drop(d, a);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct dispatcher *d = arg;
+    struct runtime *rt = d->rt;
+    while (!atomic_load(&rt->stopping))
+        go_round(d);
+    drop_stale(d);
+    queue_close(&rt->runnable);
+    while (metric_get(&rt->metrics.buffered) > 0) {
+        take_inbox(d, IDLE_US);
+        if (atomic_load(&rt->job_threads_alive) == 0)
+            drop_runnable(d);
+    }
+    fair_done(&d->fair);
+    pgsql_close(d->hub);
+    rconn_close(d->redis);
+    atomic_fetch_sub(&rt->threads_alive, 1);
+    return NULL;
+}
+
+enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err)
+{
+    *d = (struct dispatcher){.rt = rt};
+    fair_init(&d->fair, (size_t)rt->workspace_jobs_max);
+    TRY(rconn_open(&rt->conf->redis, &d->redis, err));
+    atomic_fetch_add(&rt->threads_alive, 1);
+    if (pthread_create(&d->thread, NULL, run, d) == 0)
+        return OUTCOME_OK;
+    atomic_fetch_sub(&rt->threads_alive, 1);
+    rconn_close(d->redis);
+    return FAIL(err, OUTCOME_RETRY, "no_memory", "can't start the dispatcher's thread");
+}
+
+void dispatch_join(struct dispatcher *d)
+{
+    pthread_join(d->thread, NULL);
+}

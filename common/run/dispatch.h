@@ -1,0 +1,86 @@
+/*
+ * dispatch: the thread that decides what runs next.
+ *
+ * Is:      decodes what the poll thread hands over, keeps it in the fair queue (model/fair), and
+ *          takes from there, in batches, as much as can begin soon: leases in one round trip,
+ *          claims in one call (claim.c), then to the job threads.
+ * Is not:  a judge of outcomes; nor does it wait for a job.
+ * Owns:    attempts from the inbox until it hands them on; frees them when they come back.
+ * Threads: its own; the note calls by any.
+ *
+ * How much is claimed: as many as there are free job threads, and for short jobs as many more as
+ * will begin within LOOKAHEAD_US. A long job is claimed when a thread is there for it, so that what
+ * waits is counted as no start, holds no lease, and can be dropped at a rebalance.
+ */
+#ifndef HAUL_RUN_DISPATCH_H
+#define HAUL_RUN_DISPATCH_H
+
+#include "run/attempt.h"
+#include "run/service_wait.h"
+
+#define DISPATCH_BATCH_MAX 256
+
+struct attempts { /* a list, oldest first */
+    struct attempt *first, *last;
+};
+
+struct dispatcher {
+    struct runtime *rt;
+    pthread_t thread;
+    struct fair fair;
+    struct rconn *redis;
+    struct pgsql *hub;        /* NULL until it could be reached */
+    struct attempts parked;   /* to be claimed again at their time; in flight */
+    struct attempts suspects; /* to be claimed one at a time; in flight */
+    struct attempt *suspect;  /* the one that runs */
+    uint64_t starts;          /* makes lease tokens unique */
+};
+
+MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err);
+/* Waits for its end, which comes when the process stops and every attempt is over. */
+void dispatch_join(struct dispatcher *d);
+
+/* The poll thread hands over a delivery; false without memory. */
+bool dispatch_give(struct runtime *rt, struct delivery *delivery);
+
+/* A job thread took an attempt, or is through with one: there may be room for more. */
+void dispatch_note_taken(struct runtime *rt);
+/* How long a job ran. */
+void dispatch_note_run(struct runtime *rt, int64_t run_us);
+
+/* ---- between its files ---- */
+
+struct batch {
+    struct attempt *items[DISPATCH_BATCH_MAX];
+    size_t count;
+};
+
+/* Leases and claims; hands each one on. */
+void dispatch_claim(struct dispatcher *d, struct batch *batch);
+/* Tries it again later; it keeps its place in flight. */
+void dispatch_park(struct dispatcher *d, struct attempt *a, int64_t after_us);
+/* Its place in flight is given up, its record will be delivered again. */
+void dispatch_drop(struct dispatcher *d, struct attempt *a);
+
+static inline void attempts_add(struct attempts *list, struct attempt *a)
+{
+    a->node.next = NULL;
+    if (list->last == NULL)
+        list->first = a;
+    else
+        list->last->node.next = &a->node;
+    list->last = a;
+}
+
+static inline struct attempt *attempts_take(struct attempts *list)
+{
+    struct attempt *a = list->first;
+    if (a == NULL)
+        return NULL;
+    list->first = a->node.next == NULL ? NULL : attempt_of(a->node.next);
+    if (list->first == NULL)
+        list->last = NULL;
+    return a;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* queue: see queue.h. */
+#include "run/queue.h"
+
+#include "base/clock.h"
+
+#include <time.h>
+
+void monotonic_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void monotonic_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_us)
+{
+    int64_t until_us = clock_monotonic_us() + timeout_us;
+    struct timespec until = {.tv_sec = until_us / US_PER_S, .tv_nsec = until_us % US_PER_S * 1000};
+    (void)pthread_cond_timedwait(cond, lock, &until);
+}
+
+void queue_init(struct queue *queue)
+{
+    *queue = (struct queue){0};
+    pthread_mutex_init(&queue->lock, NULL);
+    monotonic_cond_init(&queue->filled);
+}
+
+void queue_done(struct queue *queue)
+{
+    pthread_cond_destroy(&queue->filled);
+    pthread_mutex_destroy(&queue->lock);
+}
+
+/* The lock is held. */
+static void append(struct queue *queue, struct node *first, struct node *last, size_t count)
+{
+    if (queue->tail == NULL)
+        queue->head = first;
+    else
+        queue->tail->next = first;
+    queue->tail = last;
+    queue->count += count;
+}
+
+void queue_push(struct queue *queue, struct node *node)
+{
+    node->next = NULL;
+    pthread_mutex_lock(&queue->lock);
+    append(queue, node, node, 1);
+    bool is_awaited = queue->waiting > 0;
+    pthread_mutex_unlock(&queue->lock);
+    if (is_awaited)
+        pthread_cond_signal(&queue->filled);
+}
+
+void queue_push_list(struct queue *queue, struct node *list)
+{
+    size_t count = 1;
+    struct node *last = list;
+    if (list == NULL)
+        return;
+    for (; last->next != NULL; last = last->next)
+        count++;
+    pthread_mutex_lock(&queue->lock);
+    append(queue, list, last, count);
+    bool is_awaited = queue->waiting > 0;
+    pthread_mutex_unlock(&queue->lock);
+    if (is_awaited)
+        pthread_cond_broadcast(&queue->filled);
+}
+
+/* The lock is held. */
+static struct node *unlink_first(struct queue *queue)
+{
+    struct node *node = queue->head;
+    if (node == NULL)
+        return NULL;
+    queue->head = node->next;
+    if (queue->head == NULL)
+        queue->tail = NULL;
+    queue->count--;
+    node->next = NULL;
+    return node;
+}
+
+struct node *queue_take(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->waiting++;
+    while (!queue->closed && queue->head == NULL)
+        pthread_cond_wait(&queue->filled, &queue->lock);
+    queue->waiting--;
+    struct node *node = unlink_first(queue);
+    pthread_mutex_unlock(&queue->lock);
+    return node;
+}
+
+struct node *queue_try(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    struct node *node = unlink_first(queue);
+    pthread_mutex_unlock(&queue->lock);
+    return node;
+}
+
+struct node *queue_take_all(struct queue *queue, int64_t timeout_us)
+{
+    pthread_mutex_lock(&queue->lock);
+    if (queue->head == NULL && timeout_us > 0 && !queue->nudged && !queue->closed) {
+        queue->waiting++;
+        monotonic_cond_wait(&queue->filled, &queue->lock, timeout_us);
+        queue->waiting--;
+    }
+    struct node *list = queue->head;
+    queue->head = queue->tail = NULL;
+    queue->count = 0;
+    queue->nudged = false;
+    pthread_mutex_unlock(&queue->lock);
+    return list;
+}
+
+void queue_nudge(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->nudged = true;
+    bool is_awaited = queue->waiting > 0;
+    pthread_mutex_unlock(&queue->lock);
+    if (is_awaited)
+        pthread_cond_broadcast(&queue->filled);
+}
+
+void queue_close(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->closed = true;
+    pthread_cond_broadcast(&queue->filled);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+size_t queue_count(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    size_t count = queue->count;
+    pthread_mutex_unlock(&queue->lock);
+    return count;
+}
+
+bool queue_is_closed(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool is_closed = queue->closed && queue->head == NULL;
+    pthread_mutex_unlock(&queue->lock);
+    return is_closed;
+}

@@ -1,0 +1,78 @@
+/* settle_plan: what the outcome of an attempt leads to; see attempt.h. Nothing is done here. */
+#include "run/attempt.h"
+
+#include "base/clock.h"
+
+static void plan_end(struct attempt *a, enum event_state state)
+{
+    a->plan = (struct plan){.kind = PLAN_END, .state = state, .sequence = a->sequence++};
+}
+
+static void plan_try_later(struct attempt *a, bool counted)
+{
+    uint64_t random = 0;
+    random_bytes(&random, sizeof random);
+    struct retry_request request = {.attempt = a->number,
+                                    .max_attempts = a->max_attempts,
+                                    .counted = counted,
+                                    .now_us = clock_wall_us(),
+                                    .deadline_us = a->deadline_us,
+                                    .retry_after_us = a->err.retry_after_ms * US_PER_MS,
+                                    .scale_percent = (int)a->rt->conf->retry_scale_percent,
+                                    .random = random};
+    struct retry_decision decision = retry_decide(&request);
+    switch (decision.verdict) {
+    case RETRY_EXHAUSTED:
+        (void)err_prefix(&a->err, "given up after attempt %d of %d", a->number, a->max_attempts);
+        plan_end(a, EVENT_DEAD_LETTERED);
+        return;
+    case RETRY_TOO_LATE:
+        (void)err_prefix(&a->err, "given up, the next attempt would be after the deadline");
+        plan_end(a, EVENT_DEAD_LETTERED);
+        return;
+    case RETRY_AGAIN:
+        break;
+    }
+    a->plan = (struct plan){.kind = PLAN_WAIT,
+                            .state = EVENT_RETRYING,
+                            .next_attempt = decision.next_attempt,
+                            .tier = decision.tier,
+                            .due_us = decision.due_us,
+                            .sequence = a->sequence++};
+}
+
+void settle_plan(struct attempt *a, enum stop_reason reason)
+{
+    switch (outcome_action(a->outcome, reason, &a->err)) {
+    case ACTION_SUCCEED:
+        plan_end(a, EVENT_SUCCEEDED);
+        return;
+    case ACTION_RETRY:
+        plan_try_later(a, true);
+        return;
+    case ACTION_WAIT:
+        plan_try_later(a, false);
+        return;
+    case ACTION_CANCEL:
+        plan_end(a, EVENT_CANCELLED);
+        return;
+    case ACTION_HAND_BACK:
+        a->plan = (struct plan){.kind = PLAN_HAND_BACK, .next_attempt = a->number};
+        return;
+    case ACTION_BUG:
+        atomic_store(&a->rt->has_bug, true);
+        break;
+    case ACTION_DEAD_LETTER:
+        break;
+    }
+    plan_end(a, EVENT_DEAD_LETTERED);
+}
+
+void settle_plan_later(struct attempt *a, int64_t due_us)
+{
+    int scale = (int)a->rt->conf->retry_scale_percent;
+    a->plan = (struct plan){.kind = PLAN_LATER,
+                            .due_us = due_us,
+                            .next_attempt = a->number,
+                            .tier = retry_tier_for(due_us - clock_wall_us(), scale)};
+}

@@ -1,0 +1,210 @@
+/* settle_tell: the records and events that follow from a plan; see attempt.h.
+ *
+ * Order: the ledger decided before this, then the record that follows from it and the event go to
+ * Kafka, and when their reports are in the delivery is done and its offset may be committed. A
+ * crash in between leaves the offset incomplete: the job is delivered again, and the ledger says
+ * what it was.
+ */
+#include "run/attempt.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "run/events.h"
+#include "run/kafka_headers.h"
+
+#define RETAKE_US US_PER_S
+#define SEND_RETAKE_US (5 * US_PER_S)
+
+static enum delivery_fate retake(struct attempt *a, int64_t after_us)
+{
+    a->delivery->again_at_us = clock_monotonic_us() + after_us;
+    return FATE_AGAIN;
+}
+
+/* ---- records ---- */
+
+static enum delivery_fate sent(struct attempt *a, enum outcome outcome, const struct err *err)
+{
+    if (outcome == OUTCOME_OK)
+        return FATE_DONE;
+    LOG_AT(LOG_ERROR, "kafka.not_sent", LOG_ERR_FIELDS(err));
+    return retake(a, SEND_RETAKE_US);
+}
+
+static enum outcome forward(struct attempt *a, const char *topic, struct err *err)
+{
+    struct kafka_record record;
+    TRY(kafka_headers_forward(&a->delivery->message, &a->trail, topic, &a->arena, &record, err));
+    return outbox_send(&a->rt->outbox, &record, a->delivery, err);
+}
+
+static void trail_error(struct attempt *a, const struct err *error)
+{
+    a->trail.error_class = outcome_name(error->outcome);
+    a->trail.error_code = error->code;
+    a->trail.error_message = error->message;
+}
+
+static enum outcome send_dead_letter(struct attempt *a, const struct err *error, struct err *err)
+{
+    trail_error(a, error);
+    a->trail.attempt = a->number;
+    a->trail.redrive_count = a->redrive_count;
+    a->trail.not_before_us = 0;
+    return forward(a, a->rt->dlq_topic.text, err);
+}
+
+static enum outcome send_later(struct attempt *a, struct err *err)
+{
+    a->trail.attempt = a->plan.next_attempt;
+    a->trail.not_before_us = a->plan.due_us;
+    metric_add(&a->rt->metrics.retries[a->plan.tier], 1);
+    return forward(a, a->rt->retry_topics[a->plan.tier].text, err);
+}
+
+/* The terminal event, and before it the dead letter that goes with it. */
+static enum delivery_fate tell_end(struct attempt *a, struct event *event)
+{
+    struct err err = {0};
+    enum outcome outcome = OUTCOME_OK;
+    if (event->state == EVENT_DEAD_LETTERED)
+        outcome = send_dead_letter(a, event->error, &err);
+    if (outcome == OUTCOME_OK)
+        outcome =
+            events_tell_surely(&a->rt->outbox, a->rt->events_topic.text, event, a->delivery, &err);
+    return sent(a, outcome, &err);
+}
+
+/* ---- logs and counts ---- */
+
+static void log_end(const struct attempt *a, const char *what, enum log_level level)
+{
+    const struct log_field fields[] = {
+        LOG_TEXT("kind", a->kind_name),
+        LOG_TEXT("workspace_id", a->workspace_id),
+        LOG_INT("attempt", a->number),
+        LOG_INT("duration_ms", (clock_monotonic_us() - a->began_us) / US_PER_MS),
+        LOG_ERR_FIELDS(&a->err),
+    };
+    size_t count = sizeof fields / sizeof fields[0];
+    log_write(level, what, fields, a->outcome == OUTCOME_OK ? 4 : count);
+}
+
+static void count_end(struct attempt *a, enum event_state state)
+{
+    metrics_job_ended(&a->rt->metrics, a->kind_number, state, clock_monotonic_us() - a->began_us);
+    if (state == EVENT_DEAD_LETTERED)
+        metric_add(&a->rt->metrics.dead_letters[a->err.outcome], 1);
+}
+
+/* ---- a plan each ---- */
+
+static enum delivery_fate tell_plan_end(struct attempt *a)
+{
+    static const struct {
+        const char *what;
+        enum log_level level;
+    } lines[EVENT_STATE_COUNT] = {
+        [EVENT_SUCCEEDED] = {"job.succeeded", LOG_INFO},
+        [EVENT_DEAD_LETTERED] = {"job.dead_lettered", LOG_ERROR},
+        [EVENT_CANCELLED] = {"job.cancelled", LOG_INFO},
+    };
+    enum event_state state = a->plan.state;
+    struct event event = attempt_event(a, state);
+    event.sequence = a->plan.sequence;
+    event.error = state == EVENT_SUCCEEDED ? NULL : &a->err;
+    event.result = str_slice(&a->result);
+    log_end(a, lines[state].what, lines[state].level);
+    count_end(a, state);
+    return tell_end(a, &event);
+}
+
+static enum delivery_fate tell_plan_wait(struct attempt *a)
+{
+    struct err err = {0};
+    struct event event = attempt_event(a, EVENT_RETRYING);
+    event.sequence = a->plan.sequence;
+    event.error = &a->err;
+    event.due_us = a->plan.due_us;
+    log_end(a, "job.retrying", LOG_WARN);
+    count_end(a, EVENT_RETRYING);
+    events_tell(&a->rt->outbox, a->rt->events_topic.text, &event);
+    trail_error(a, &a->err);
+    return sent(a, send_later(a, &err), &err);
+}
+
+static enum delivery_fate tell_plan_hand_back(struct attempt *a)
+{
+    metric_add(&a->rt->metrics.handed_back, 1);
+    log_end(a, "job.handed_back", LOG_INFO);
+    return atomic_load(&a->rt->stopping) ? FATE_DROP : retake(a, RETAKE_US);
+}
+
+/* It had ended before, or the ledger ended it when it was asked. */
+static enum delivery_fate tell_plan_tell(struct attempt *a)
+{
+    bool is_new = a->claimed.verdict == LEDGER_CANCELLED;
+    struct event event = attempt_event(a, is_new ? EVENT_CANCELLED : a->claimed.state);
+    event.sequence = a->claimed.sequence;
+    event.error = a->claimed.error;
+    event.result = slice_of(a->claimed.result);
+    if (is_new)
+        metrics_job_ended(&a->rt->metrics, a->kind_number, EVENT_CANCELLED, 0);
+    else
+        metric_add(&a->rt->metrics.redelivered, 1);
+    LOG_AT(LOG_INFO, is_new ? "job.cancelled" : "job.ended_before",
+           LOG_TEXT("state", event_state_name(event.state)));
+    static const struct err unknown;
+    if (event.error == NULL && event.state == EVENT_DEAD_LETTERED)
+        event.error = &unknown;
+    return tell_end(a, &event);
+}
+
+static enum delivery_fate tell_plan_later(struct attempt *a)
+{
+    struct err err = {0};
+    return sent(a, send_later(a, &err), &err);
+}
+
+static enum delivery_fate tell_plan_demote(struct attempt *a)
+{
+    struct err err = {0};
+    metric_add(&a->rt->metrics.demoted, 1);
+    return sent(a, forward(a, a->rt->bulk_topic.text, &err), &err);
+}
+
+static enum delivery_fate tell_plan_nameless(struct attempt *a)
+{
+    struct err err = {0};
+    const struct kafka_message *message = &a->delivery->message;
+    LOG_AT(LOG_ERROR, "job.poison", LOG_TEXT("topic", message->topic),
+           LOG_INT("partition", message->partition), LOG_INT("offset", message->offset),
+           LOG_ERR_FIELDS(&a->err));
+    metric_add(&a->rt->metrics.dead_letters[a->outcome], 1);
+    metrics_job_ended(&a->rt->metrics, a->kind_number, EVENT_DEAD_LETTERED, 0);
+    return sent(a, send_dead_letter(a, &a->err, &err), &err);
+}
+
+enum delivery_fate settle_fenced(struct attempt *a)
+{
+    metric_add(&a->rt->metrics.fenced, 1);
+    LOG_AT(LOG_WARN, "job.fenced", LOG_TEXT("kind", a->kind_name),
+           LOG_INT("fence", a->claimed.fence));
+    return retake(a, RETAKE_US);
+}
+
+enum delivery_fate settle_tell(struct attempt *a)
+{
+    static enum delivery_fate (*const tellers[])(struct attempt *) = {
+        [PLAN_END] = tell_plan_end,           [PLAN_WAIT] = tell_plan_wait,
+        [PLAN_TELL] = tell_plan_tell,         [PLAN_HAND_BACK] = tell_plan_hand_back,
+        [PLAN_LATER] = tell_plan_later,       [PLAN_DEMOTE] = tell_plan_demote,
+        [PLAN_NAMELESS] = tell_plan_nameless,
+    };
+    char trace_id[33];
+    job_trace_id(a->trail.traceparent, trace_id);
+    log_set_job(a->id == NULL ? "" : a->id, trace_id);
+    enum delivery_fate fate = tellers[a->plan.kind](a);
+    log_set_job("", "");
+    return fate;
+}
