@@ -20,7 +20,7 @@ from testing.programs import build, count_tap, end_all, programs_of, run, run_pr
 from testing.pytests import run_pytest
 from testing.results import Results
 
-GROUPS = ("harness", "unit", "house", "contract", "e2e", "tsan", "fuzz", "clang")
+GROUPS = ("harness", "unit", "house", "sim", "contract", "e2e", "tsan", "fuzz", "clang")
 NOT_FAST = {"harness", "tsan", "fuzz", "clang"}
 NEED_SERVERS = {"harness", "contract", "e2e"}
 TSAN_FLOORS = ("run_", "sync_")  # those with threads, on the in-memory bus
@@ -49,7 +49,7 @@ def presets_of(group, fast):
     """The builds that a group runs on."""
     tested = ["ci"] if fast else ["asan"]
     return {"unit": ["ci"] if fast else ["ci", "asan"], "house": ["ci"], "harness": [],
-            "contract": tested, "e2e": tested}.get(group, [group])
+            "sim": ["ci"], "contract": tested, "e2e": tested}.get(group, [group])
 
 
 class Builds:
@@ -151,6 +151,9 @@ class Plan:
 
     def house(self):
         self.scripts("house", "ci")
+
+    def sim(self):
+        self.scripts("sim", "ci")
 
     def harness(self):
         self.scripts("harness", env=self.servers.facts)

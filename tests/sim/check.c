@@ -1,0 +1,73 @@
+/* check: whether all came to its end, and whether that is the right one; see world.h. */
+#include "broker.h"
+
+#include <stdio.h>
+
+bool check_is_quiet(void)
+{
+    if (!scenario.calm)
+        return false;
+    for (int i = 0; i < job_count; i++) {
+        if (!jobs[i].is_produced || !job_is_settled(&jobs[i]))
+            return false;
+    }
+    for (int t = 0; t < topic_count; t++) {
+        for (int p = 0; topics[t].is_read && p < topics[t].partitions; p++) {
+            const struct log *log = &topics[t].logs[p];
+            if (log->count > 0 && log->committed < log->count)
+                return false;
+        }
+    }
+    return true;
+}
+
+void check_print_open(void)
+{
+    for (int i = 0; i < job_count; i++) {
+        const struct job *job = &jobs[i];
+        if (!job_is_settled(job))
+            (void)printf("  %s: row %d, end %d, attempt %d, %d runs, %d running, %d records open\n",
+                         job->id, (int)job->row.state, (int)job->row.end, job->row.attempt,
+                         job->runs, job->running, job->open_records);
+    }
+    for (int t = 0; t < topic_count; t++) {
+        for (int p = 0; topics[t].is_read && p < topics[t].partitions; p++) {
+            const struct log *log = &topics[t].logs[p];
+            if (log->count > 0 && log->committed < log->count)
+                (void)printf("  %s/%d: committed @%lld of %lld\n", topics[t].name, p,
+                             (long long)log->committed, (long long)log->count);
+        }
+    }
+}
+
+static void check_job(const struct job *job)
+{
+    int ends = 0;
+    for (enum event_state state = EVENT_SUCCEEDED; state < EVENT_STATE_COUNT; state++)
+        ends += job->told[state] > 0;
+    if (job->kind == KIND_JUNK)
+        return;
+    if (ends != 1 && (job->kind != KIND_IDEMPOTENT || ends == 0))
+        violation(job, "one end", "%s was told to end in %d ways", job->id, ends);
+    bool succeeded = job->told[EVENT_SUCCEEDED] > 0;
+    if (succeeded && job->applied != 1)
+        violation(job, "effect", "%s succeeded, its effect was applied %d times", job->id,
+                  job->applied);
+    if (succeeded && job->dead_letters > 0 && job->kind != KIND_IDEMPOTENT)
+        violation(job, "one end", "%s succeeded and is a dead letter", job->id);
+    if (job->row.end == EVENT_DEAD_LETTERED && strcmp(job->row.error_code, "sim.retry") == 0 &&
+        job->counted_failures < 3)
+        violation(job, "attempts", "%s was given up after %d failures of 3", job->id,
+                  job->counted_failures);
+}
+
+void check_end(void)
+{
+    for (int i = 0; i < job_count; i++)
+        check_job(&jobs[i]);
+    for (int i = 0; i < process_count; i++) {
+        const struct process *process = &processes[i];
+        if (process->is_alive)
+            violation(NULL, "hang", "%s does not end after SIGTERM", process->name);
+    }
+}

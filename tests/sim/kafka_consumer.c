@@ -1,0 +1,303 @@
+/* kafka_consumer: io/kafka.h's consumer on the model broker. */
+#include "broker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct service *const broker = &broker_service;
+
+const char *const kafka_security_names[] = {"plaintext", NULL};
+const char *const kafka_sasl_names[] = {"plain", NULL};
+
+enum outcome kafka_conf_check(const struct kafka_conf *conf, struct err *err)
+{
+    (void)conf;
+    (void)err;
+    return OUTCOME_OK;
+}
+
+/* ---- messages: the memory of whoever took them ---- */
+
+struct message {
+    struct kafka_consumer *consumer;
+    const struct record *record;
+    char bytes[];
+};
+
+void kafka_message_done(struct kafka_message *message)
+{
+    struct message *native = message->native;
+    if (native != NULL)
+        native->consumer->messages--;
+    heap_give(native);
+    *message = (struct kafka_message){0};
+}
+
+bool kafka_message_header(const struct kafka_message *message, size_t i,
+                          struct kafka_header *ret_header)
+{
+    const struct record *record = ((const struct message *)message->native)->record;
+    if (i >= record->header_count)
+        return false;
+    *ret_header = record->headers[i];
+    return true;
+}
+
+bool kafka_message_find_header(const struct kafka_message *message, const char *name,
+                               struct slice *ret_value)
+{
+    struct kafka_header header;
+    bool found = false;
+    for (size_t i = 0; kafka_message_header(message, i, &header); i++) {
+        if (strcmp(header.name, name) == 0) {
+            *ret_value = header.value;
+            found = true;
+        }
+    }
+    return found;
+}
+
+static struct kafka_message give(struct kafka_consumer *consumer, const struct place *place)
+{
+    const struct record *record = place->topic->logs[place->partition].records[place->position];
+    struct message *native = heap_take(sizeof *native + record->key.len + record->value.len);
+    native->consumer = consumer;
+    native->record = record;
+    if (record->key.data != NULL)
+        memcpy(native->bytes, record->key.data, record->key.len);
+    if (record->value.data != NULL)
+        memcpy(native->bytes + record->key.len, record->value.data, record->value.len);
+    consumer->messages++;
+    trace("read", "%s/%d @%lld %s", place->topic->name, place->partition,
+          (long long)place->position, record->job == NULL ? "" : record->job->id);
+    return (struct kafka_message){
+        .topic = place->topic->name,
+        .partition = place->partition,
+        .offset = place->position,
+        .timestamp_ms = record->wall_ms,
+        .key = {record->key.data == NULL ? NULL : native->bytes, record->key.len},
+        .value = {record->value.data == NULL ? NULL : native->bytes + record->key.len,
+                  record->value.len},
+        .native = native,
+    };
+}
+
+/* ---- open, close ---- */
+
+enum outcome kafka_consumer_open(const struct kafka_conf *conf,
+                                 const struct kafka_consumer_options *options,
+                                 struct kafka_consumer **ret_consumer, struct err *err)
+{
+    (void)conf;
+    (void)err;
+    struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
+    if (consumer == NULL)
+        abort();
+    consumer->events = options->events;
+    consumer->process = process_now();
+    consumer->session_us = options->session_timeout_ms * MS;
+    *ret_consumer = consumer;
+    return OUTCOME_OK;
+}
+
+enum outcome kafka_consumer_subscribe(struct kafka_consumer *consumer, const char *const *names,
+                                      size_t count, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < count; i++)
+        (void)topic_find(names[i]);
+    group_join(consumer);
+    return OUTCOME_OK;
+}
+
+/* ---- rebalances, as io/kafka_consumer.c serves them ---- */
+
+static size_t list_places(const struct place *places, size_t count, struct kafka_partition *list)
+{
+    for (size_t i = 0; i < count; i++)
+        list[i] = (struct kafka_partition){.topic = places[i].topic->name,
+                                           .partition = places[i].partition,
+                                           .offset = KAFKA_OFFSET_NONE};
+    return count;
+}
+
+static void fill_commits(const struct place *places, struct kafka_partition *list, size_t count)
+{
+    struct err err = {0};
+    bool is_asked = service_reach(broker, &err) == OUTCOME_OK;
+    for (size_t i = 0; i < count; i++) {
+        const struct log *log = &places[i].topic->logs[places[i].partition];
+        list[i].offset = is_asked ? log->committed : KAFKA_OFFSET_COMMITTED;
+        list[i].metadata = is_asked ? log->metadata : NULL;
+    }
+}
+
+static void serve_assign(struct kafka_consumer *consumer)
+{
+    struct kafka_partition list[ASSIGNED_MAX];
+    consumer->assign_due = false;
+    consumer->is_assigned = true;
+    size_t count = list_places(consumer->next_places, consumer->next_count, list);
+    memcpy(consumer->places, consumer->next_places, count * sizeof *consumer->places);
+    consumer->place_count = count;
+    fill_commits(consumer->places, list, count);
+    trace("assigned", "%zu partitions, generation %d", count, consumer->generation);
+    consumer->events.assigned(consumer->events.ctx, list, count);
+    for (size_t i = 0; i < count; i++) {
+        struct place *place = &consumer->places[i];
+        const struct log *log = &place->topic->logs[place->partition];
+        int64_t offset = list[i].offset == KAFKA_OFFSET_COMMITTED ? log->committed : list[i].offset;
+        place->position = offset < 0 ? 0 : offset;
+    }
+}
+
+static void take_away(struct kafka_consumer *consumer, bool lost)
+{
+    struct kafka_partition list[ASSIGNED_MAX];
+    size_t count = list_places(consumer->places, consumer->place_count, list);
+    trace(lost ? "lost" : "revoked", "%zu partitions", count);
+    consumer->is_in_lost = lost;
+    if (lost)
+        consumer->events.lost(consumer->events.ctx, list, count);
+    else
+        consumer->events.revoked(consumer->events.ctx, list, count);
+    consumer->place_count = 0;
+    consumer->is_assigned = consumer->is_in_lost = false;
+}
+
+/* True: something was served. */
+static bool serve_rebalance(struct kafka_consumer *consumer)
+{
+    if (consumer->lost_due) {
+        consumer->lost_due = false;
+        if (consumer->is_assigned)
+            take_away(consumer, true);
+        group_join(consumer);
+        return true;
+    }
+    if (consumer->revoke_due) {
+        consumer->revoke_due = false;
+        if (!consumer->is_assigned)
+            return false;
+        take_away(consumer, false);
+        group_rejoin(consumer);
+        return true;
+    }
+    if (!consumer->assign_due)
+        return false;
+    serve_assign(consumer);
+    return true;
+}
+
+void kafka_consumer_close(struct kafka_consumer *consumer)
+{
+    if (consumer == NULL)
+        return;
+    if (consumer->is_assigned)
+        take_away(consumer, !group_has(consumer));
+    if (consumer->messages > 0)
+        violation(NULL, "messages out", "%d messages are not done when their consumer is closed",
+                  consumer->messages);
+    group_leave(consumer);
+}
+
+/* ---- reading ---- */
+
+static struct place *next_place(struct kafka_consumer *consumer)
+{
+    for (size_t n = 0; n < consumer->place_count && !broker->is_down; n++) {
+        struct place *place = &consumer->places[(consumer->turn + n) % consumer->place_count];
+        const struct log *log = &place->topic->logs[place->partition];
+        if (place->is_paused || place->position >= log->count ||
+            log->records[place->position]->visible_us > world_us)
+            continue;
+        consumer->turn += n + (dice(3) == 0);
+        return place;
+    }
+    return NULL;
+}
+
+enum outcome kafka_consumer_poll(struct kafka_consumer *consumer, int64_t timeout_ms,
+                                 struct kafka_message *ret_message, struct err *err)
+{
+    int64_t until_us = world_us + timeout_ms * MS;
+    *ret_message = (struct kafka_message){0};
+    fiber_point();
+    for (;;) {
+        if (serve_rebalance(consumer))
+            return OUTCOME_OK;
+        if (broker->is_down && consumer->news_due) {
+            consumer->news_due = false;
+            return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "all brokers are down");
+        }
+        consumer->news_due = !broker->is_down;
+        struct place *place = next_place(consumer);
+        if (place != NULL) {
+            *ret_message = give(consumer, place);
+            place->position++;
+            return OUTCOME_OK;
+        }
+        if (world_us >= until_us)
+            return OUTCOME_OK;
+        (void)fiber_wait(consumer, until_us);
+    }
+}
+
+static enum outcome set_paused(struct kafka_consumer *consumer,
+                               const struct kafka_partition *partitions, size_t count, bool pause)
+{
+    fiber_point();
+    for (size_t i = 0; i < count; i++) {
+        for (size_t n = 0; n < consumer->place_count; n++) {
+            struct place *place = &consumer->places[n];
+            if (place->partition == partitions[i].partition &&
+                strcmp(place->topic->name, partitions[i].topic) == 0)
+                place->is_paused = pause;
+        }
+    }
+    return OUTCOME_OK;
+}
+
+enum outcome kafka_consumer_pause(struct kafka_consumer *consumer,
+                                  const struct kafka_partition *partitions, size_t count,
+                                  struct err *err)
+{
+    (void)err;
+    return set_paused(consumer, partitions, count, true);
+}
+
+enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
+                                   const struct kafka_partition *partitions, size_t count,
+                                   struct err *err)
+{
+    (void)err;
+    return set_paused(consumer, partitions, count, false);
+}
+
+bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)
+{
+    return !group_has(consumer);
+}
+
+/* ---- commits: the broker asks who it is, not whether the partitions are its own ---- */
+
+enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
+                                   const struct kafka_partition *partitions, size_t count,
+                                   int64_t timeout_ms, struct err *err)
+{
+    (void)timeout_ms;
+    if (consumer->is_in_lost)
+        violation(NULL, "commit of what is lost", "%s commits in the callback of the loss",
+                  consumer->process->name);
+    TRY(service_reach(broker, err));
+    if (!group_has(consumer) || consumer->generation != group_generation()) {
+        trace("commit", "refused: the group has gone on");
+        return FAIL(err, OUTCOME_CANCELLED, "kafka.fenced", "the group has gone on");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (partitions[i].metadata != NULL && strlen(partitions[i].metadata) > 4096)
+            return FAIL(err, OUTCOME_PERMANENT, "kafka.commit", "too much metadata");
+    }
+    broker_commit(consumer, partitions, count);
+    return service_return(broker, err);
+}

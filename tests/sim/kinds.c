@@ -1,0 +1,250 @@
+/* kinds: the worker under simulation: kinds whose effect is a row in the hub, that take a while,
+ * and fail, and kill, as the dice say. */
+#include "base/clock.h"
+#include "run/worker.h"
+
+#include "world.h"
+
+#include <stdio.h>
+
+#define STEP_US (50 * MS)
+#define RUNS_MAX 256
+#define FENCES_MAX 65536
+
+/* ---- the runs at this moment ---- */
+
+struct run {
+    struct job *job;
+    struct process *process;
+};
+static struct run runs[RUNS_MAX];
+static bool is_fence_used[FENCES_MAX];
+
+static struct run *begin(struct job *job)
+{
+    for (int i = 0; i < RUNS_MAX; i++) {
+        if (runs[i].job == NULL) {
+            runs[i] = (struct run){job, process_now()};
+            job->runs++;
+            job->running++;
+            return &runs[i];
+        }
+    }
+    violation(job, "too many runs", "%d at once", RUNS_MAX);
+}
+
+static void end(struct run *run)
+{
+    run->job->running--;
+    run->job = NULL;
+}
+
+bool kinds_run_in(const struct job *job, const struct process *process)
+{
+    for (int i = 0; i < RUNS_MAX; i++) {
+        if (runs[i].job == job && runs[i].process == process)
+            return true;
+    }
+    return false;
+}
+
+void kinds_process_ended(struct process *process)
+{
+    for (int i = 0; !process->is_alive && i < RUNS_MAX; i++) {
+        if (runs[i].job != NULL && runs[i].process == process) {
+            runs[i].job->deaths++;
+            end(&runs[i]);
+        }
+    }
+}
+
+/* ---- what may be said of a run that begins ---- */
+
+static void judge(struct job *job, const struct job_context *context)
+{
+    int64_t wall_us = EPOCH_US + world_us;
+    if (job->kind == KIND_IDEMPOTENT)
+        return;
+    if (context->attempt > job->counted_failures + 1)
+        violation(job, "attempts", "%s is at attempt %d after %d failures that count", job->id,
+                  context->attempt, job->counted_failures);
+    if (wall_us < job->planned_us)
+        violation(job, "too early", "%s runs %.3f s before its time", job->id,
+                  (double)(job->planned_us - wall_us) / (double)SECOND);
+    if (job->deaths > scenario.max_starts)
+        violation(job, "poison", "%s runs after it killed %d processes", job->id, job->deaths);
+    if (context->fence <= 0 || context->fence >= FENCES_MAX || is_fence_used[context->fence])
+        violation(job, "fence", "%s runs with fence %lld, which was given before", job->id,
+                  (long long)context->fence);
+    is_fence_used[context->fence] = true;
+}
+
+/* ---- work ---- */
+
+static enum outcome work(struct job_context *context, const struct job *job, struct err *err)
+{
+    int64_t left_us = job->work_us;
+    while (left_us > 0) {
+        struct event_progress progress = {.phase = "work", .rows_done = 1, .rows_total = 2};
+        job_progress(context, &progress);
+        TRY(job_check(context, err));
+        int64_t step_us = left_us < STEP_US ? left_us : STEP_US;
+        fiber_sleep(step_us);
+        left_us -= step_us;
+    }
+    return job_check(context, err);
+}
+
+static enum outcome fail_counted(struct job *job, struct err *err)
+{
+    job->counted_failures++;
+    return FAIL(err, OUTCOME_RETRY, "sim.retry", "asked for");
+}
+
+static void die(const struct job *job)
+{
+    trace("run", "%s kills its process", job->id);
+    process_kill(process_now());
+}
+
+/* How it might end but well. OK: it does not. */
+static enum outcome mishap(struct job *job, struct err *err)
+{
+    uint64_t drawn = dice(1000000);
+    const struct scenario *s = &scenario;
+    if (job->how == HOW_KILL)
+        die(job);
+    if (job->how == HOW_PERMANENT)
+        return FAIL(err, OUTCOME_PERMANENT, "sim.permanent", "asked for");
+    if (job->how == HOW_RETRY)
+        return fail_counted(job, err);
+    if (scenario.calm || job->how == HOW_OK)
+        return OUTCOME_OK;
+    if (drawn < s->run_retry)
+        return fail_counted(job, err);
+    if ((drawn -= s->run_retry) < s->run_throttled) {
+        err->retry_after_ms = (int64_t)dice(3) * dice_span(1, 2000);
+        int64_t after_ms = err->retry_after_ms;
+        (void)FAIL(err, OUTCOME_THROTTLED, "sim.throttled", "asked for");
+        err->retry_after_ms = after_ms;
+        return OUTCOME_THROTTLED;
+    }
+    if ((drawn -= s->run_throttled) < s->run_permanent)
+        return FAIL(err, OUTCOME_PERMANENT, "sim.permanent", "asked for");
+    if ((drawn -= s->run_permanent) < s->run_outage)
+        return FAIL(err, OUTCOME_RETRY, "hub.unreachable", "asked for");
+    if ((drawn -= s->run_outage) < s->run_fenced)
+        return FAIL(err, OUTCOME_CANCELLED, "fenced", "asked for");
+    if ((drawn -= s->run_fenced) < s->run_dies && process_count < PROCESSES_MAX / 2)
+        die(job);
+    if ((drawn -= s->run_dies) < s->run_bug) {
+        process_now()->may_abandon = true;
+        return FAIL(err, OUTCOME_BUG, "bug", "asked for");
+    }
+    return OUTCOME_OK;
+}
+
+static enum outcome apply(struct job_context *context, struct job *job, struct err *err)
+{
+    switch (hub_apply(job, context->fence)) {
+    case EFFECT_DONE:
+        return OUTCOME_OK;
+    case EFFECT_FENCED:
+        return FAIL(err, OUTCOME_CANCELLED, "fenced", "another start owns the job");
+    case EFFECT_UNREACHABLE:
+        break;
+    }
+    return FAIL(err, OUTCOME_RETRY, "hub.unreachable", "the effect's hub is gone");
+}
+
+static enum outcome go(struct job_context *context, struct job *job, struct err *err)
+{
+    bool fails_late = chance(300000);
+    TRY(work(context, job, err));
+    if (!fails_late)
+        TRY(mishap(job, err));
+    if (job->kind == KIND_IDEMPOTENT)
+        job->applied = 1;
+    else
+        TRY(apply(context, job, err));
+    return fails_late ? mishap(job, err) : OUTCOME_OK;
+}
+
+static enum outcome run_kind(struct job_context *context, const void *payload, struct err *err)
+{
+    struct job *job = job_find(context->job_id);
+    (void)payload;
+    if (job == NULL)
+        violation(NULL, "unknown job", "%s runs", context->job_id);
+    judge(job, context);
+    struct run *run = begin(job);
+    trace("run", "%s begins, attempt %d, fence %lld", job->id, context->attempt,
+          (long long)context->fence);
+    enum outcome outcome = go(context, job, err);
+    if (outcome == OUTCOME_OK)
+        outcome = job_set_result(context, slice_of("{\"ok\":true}"), err);
+    trace("run", "%s ends: %s %s", job->id, outcome_name(outcome),
+          outcome == OUTCOME_OK ? "" : err->code);
+    end(run);
+    return outcome;
+}
+
+/* ---- the worker ---- */
+
+struct payload {
+    int64_t work_us;
+};
+static const struct field fields[] = {{.name = "work_us",
+                                       .type = FIELD_INT,
+                                       .offset = offsetof(struct payload, work_us),
+                                       .default_text = "0",
+                                       .unit = "us",
+                                       .doc = "How long it works."}};
+static const struct field_table table = {"sim", "A test.", fields, FIELDS_COUNT(fields),
+                                         sizeof(struct payload)};
+static const struct job_kind kinds[] = {
+    {.name = "free", .doc = "A test.", .payload = &table, .max_attempts = 3, .run = run_kind},
+    {.name = "ordered",
+     .doc = "A test.",
+     .payload = &table,
+     .ordered = true,
+     .max_attempts = 3,
+     .run = run_kind},
+    {.name = "idempotent",
+     .doc = "A test.",
+     .payload = &table,
+     .idempotent = true,
+     .max_attempts = 3,
+     .run = run_kind},
+};
+static const struct worker worker = {.name = WORKER_NAME,
+                                     .version = "0",
+                                     .doc = "a test",
+                                     .kinds = kinds,
+                                     .kind_count = FIELDS_COUNT(kinds)};
+
+int worker_process(struct process *process)
+{
+    const struct scenario *s = &scenario;
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {
+        {"lease-ttl-ms", s->lease_ttl_ms},       {"session-timeout-ms", s->session_ms},
+        {"revoke-drain-ms", s->revoke_drain_ms}, {"drain-timeout-ms", s->drain_ms},
+        {"commit-interval-ms", s->commit_ms},    {"retry-scale-percent", s->retry_scale_percent},
+        {"buffered-jobs-max", s->buffered_max},  {"max-starts", s->max_starts},
+        {"job-threads", s->job_threads},         {"http-port", 0},
+    };
+    char texts[FIELDS_COUNT(numbers)][64];
+    char *arguments[FIELDS_COUNT(numbers) + 4] = {
+        (char[]){WORKER_NAME}, (char[]){"--kafka-brokers=none:1"},
+        (char[]){"--redis-url=redis://none"}, (char[]){"--hub-url=postgresql://none"}};
+    (void)process;
+    for (size_t i = 0; i < FIELDS_COUNT(numbers); i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "--%s=%lld", numbers[i].name,
+                       (long long)numbers[i].value);
+        arguments[4 + i] = texts[i];
+    }
+    return worker_main((int)FIELDS_COUNT(arguments), arguments, &worker);
+}

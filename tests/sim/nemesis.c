@@ -1,0 +1,206 @@
+/* nemesis: who sends the jobs, does the harm, and starts again what ended; see world.h. */
+#include "run/cancel.h"
+
+#include "broker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RESTART_MAX_US (5 * SECOND)
+
+/* ---- jobs ---- */
+
+static const char *const kind_names[] = {"free", "ordered", "idempotent"};
+
+static void make_job(struct job *job, int number)
+{
+    *job = (struct job){.number = number,
+                        .kind = (enum job_kind_number)(chance(600000)   ? KIND_FREE
+                                                       : chance(700000) ? KIND_ORDERED
+                                                       : chance(800000) ? KIND_IDEMPOTENT
+                                                                        : KIND_JUNK),
+                        .how = chance(850000) ? HOW_ANY : (enum job_how)dice_between(1, 4),
+                        .work_us = chance(200000) ? 0 : dice_between(0, scenario.work_max_us)};
+    if (job->how == HOW_KILL && (number > 4 || job->kind == KIND_IDEMPOTENT))
+        job->how = HOW_OK; /* an idempotent one would kill for ever */
+    if (job->kind == KIND_ORDERED)
+        job->order_key = (int)dice_between(1, GROUP_SIZE);
+    (void)snprintf(job->id, sizeof job->id, "%c%d", job->kind == KIND_JUNK ? 'x' : 'j', number);
+}
+
+static void produce(void *arg, uint64_t token)
+{
+    struct job *job = arg;
+    char text[512], subject[64] = "", key[JOB_ID_SIZE];
+    (void)token;
+    (void)snprintf(key, sizeof key, "%s", job->id);
+    if (job->order_key > 0) {
+        (void)snprintf(key, sizeof key, "k%d", job->order_key);
+        (void)snprintf(subject, sizeof subject, "\"subject\":\"%s\",", key);
+    }
+    (void)snprintf(text, sizeof text,
+                   "{\"specversion\":\"1.0\",\"id\":\"%s\",\"type\":\"haul.job.%s.v1\","
+                   "\"source\":\"/t\",%s\"data\":{\"workspace_id\":\"w\",\"work_us\":%lld}}",
+                   job->id, job->kind == KIND_JUNK ? "" : kind_names[job->kind], subject,
+                   (long long)job->work_us);
+    if (job->kind == KIND_JUNK)
+        (void)snprintf(text, sizeof text, "junk %s\"", job->id);
+    struct kafka_record record = {
+        .topic = "haul.jobs." WORKER_NAME, .key = slice_of(key), .value = slice_of(text)};
+    job->is_produced = true;
+    (void)broker_append(&record);
+}
+
+void produce_jobs(void)
+{
+    job_count = scenario.job_count;
+    int64_t at_us = 0;
+    for (int i = 0; i < job_count; i++) {
+        make_job(&jobs[i], i + 1);
+        at_us += dice_span(10, 2 * scenario.produce_us / job_count);
+        plan_at(at_us, produce, &jobs[i], 0);
+    }
+}
+
+/* ---- harm ---- */
+
+static struct process *someone(void)
+{
+    return process_at((int)dice((uint64_t)scenario.process_count));
+}
+
+static void do_kill(void)
+{
+    struct process *process = someone();
+    if (process != NULL && process_count < PROCESSES_MAX / 2)
+        process_kill(process);
+}
+
+static void do_term(void)
+{
+    struct process *process = someone();
+    if (process != NULL && process_count < PROCESSES_MAX / 2)
+        process_ask_stop(process);
+}
+
+static void do_stop(void)
+{
+    stop_for_a_while(someone());
+}
+
+static void do_broker(void)
+{
+    service_down(&broker_service, dice_span(50 * MS, 8 * SECOND));
+}
+
+static void do_redis(void)
+{
+    service_down(&redis_service, dice_span(50 * MS, 8 * SECOND));
+}
+
+static void *cancel(void *arg)
+{
+    struct job *job = arg;
+    struct arena arena;
+    struct err err = {0};
+    enum ledger_cancel_verdict verdict;
+    struct cancel_services services = {.redis = (void *)job, /* any: it is never looked at */
+                                       .topic_prefix = "haul."};
+    struct ledger_cancel request = {.job_id = job->id, .actor = "nemesis"};
+    arena_init(&arena, 1 << 20);
+    /* Whoever asks goes on asking until there is an answer. */
+    while (cancel_job(&services, &request, &arena, &verdict, &err) != OUTCOME_OK)
+        fiber_sleep(dice_span(100 * MS, 2 * SECOND));
+    arena_done(&arena);
+    return NULL;
+}
+
+static void do_cancel(void)
+{
+    struct job *job = &jobs[dice((uint64_t)job_count)];
+    if (job->is_produced && job->kind != KIND_JUNK && job->kind != KIND_IDEMPOTENT)
+        (void)fiber_start(NULL, "cancel", cancel, job);
+}
+
+static const struct harm {
+    void (*act)(void);
+    size_t every; /* offset of its rate in the scenario */
+} harms[] = {
+    {do_kill, offsetof(struct scenario, kill_s)},
+    {do_term, offsetof(struct scenario, term_s)},
+    {do_stop, offsetof(struct scenario, stop_s)},
+    {do_broker, offsetof(struct scenario, broker_s)},
+    {do_redis, offsetof(struct scenario, redis_s)},
+    {redis_flush, offsetof(struct scenario, flush_s)},
+    {hub_crash, offsetof(struct scenario, hub_s)},
+    {do_cancel, offsetof(struct scenario, cancel_s)},
+    {group_disturb, offsetof(struct scenario, member_s)},
+};
+
+static void on_harm(void *arg, uint64_t token);
+
+static void plan_harm(const struct harm *harm)
+{
+    double every_s = *(const double *)(const void *)((const char *)&scenario + harm->every);
+    if (every_s > 0)
+        plan_at(world_us + dice_between(MS, (int64_t)(2 * every_s * (double)SECOND)), on_harm,
+                (void *)(uintptr_t)harm, 0);
+}
+
+static void on_harm(void *arg, uint64_t token)
+{
+    const struct harm *harm = arg;
+    (void)token;
+    if (scenario.calm)
+        return;
+    harm->act();
+    plan_harm(harm);
+}
+
+/* ---- calm ---- */
+
+static void on_calm(void *arg, uint64_t token)
+{
+    (void)arg;
+    (void)token;
+    trace("world", "the faults are over");
+    scenario.calm = true;
+    fiber_set_rates(scenario.switch_every, 0);
+    for (int i = 0; i < process_count; i++)
+        process_continue(&processes[i]);
+}
+
+/* ---- starting, and starting again ---- */
+
+static bool is_over;
+
+static void on_start(void *arg, uint64_t place)
+{
+    (void)arg;
+    if (process_at((int)place) == NULL && !is_over)
+        (void)process_start((int)place, worker_process);
+}
+
+static void on_process(struct process *process)
+{
+    if (!process->is_alive)
+        plan_at(world_us + dice_span(10 * MS, RESTART_MAX_US), on_start, NULL,
+                (uint64_t)process->place);
+}
+
+void nemesis_retire(void)
+{
+    is_over = true;
+    for (int i = 0; i < process_count; i++)
+        process_ask_stop(&processes[i]);
+}
+
+void nemesis_start(void)
+{
+    process_watch(on_process);
+    for (int i = 0; i < scenario.process_count; i++)
+        plan_at(dice_span(1, SECOND), on_start, NULL, (uint64_t)i);
+    for (size_t i = 0; i < FIELDS_COUNT(harms); i++)
+        plan_harm(&harms[i]);
+    plan_at(scenario.faults_us, on_calm, NULL, 0);
+}

@@ -1,0 +1,82 @@
+/* scenario: drawn from the seed; see world.h. */
+#include "world.h"
+
+#include <stdio.h>
+
+struct scenario scenario;
+
+static unsigned some(unsigned high)
+{
+    return chance(400000) ? 0 : (unsigned)dice_span(high / 100 + 1, high);
+}
+
+static double every(double low_s, double high_s)
+{
+    return chance(500000)
+               ? 0
+               : (double)dice_span((int64_t)(low_s * SECOND), (int64_t)(high_s * SECOND)) / SECOND;
+}
+
+void scenario_make(uint64_t seed)
+{
+    struct scenario *s = &scenario;
+    dice_seed(seed);
+    *s = (struct scenario){
+        .seed = seed,
+        .process_count = chance(150000) ? 1 : (int)dice_between(2, 3),
+        .job_threads = (int)dice_between(1, 3),
+        .partitions = (int)dice_between(1, 4),
+        .side_partitions = (int)dice_between(1, 2),
+        .job_count = (int)dice_span(6, 60),
+        .buffered_max = (int)dice_span(2, 30),
+        .max_starts = (int)dice_between(2, 4),
+        .retry_scale_percent = (int)dice_span(1, 4),
+        .lease_ttl_ms = dice_span(1000, 6000),
+        .session_ms = dice_span(1000, 8000),
+        .revoke_drain_ms = dice_between(0, 1) * dice_span(10, 2000),
+        .drain_ms = dice_between(0, 1) * dice_span(10, 8000),
+        .commit_ms = dice_span(10, 1000),
+        .produce_us = dice_span(SECOND, 15 * SECOND),
+        .faults_us = dice_span(5 * SECOND, 30 * SECOND),
+        .work_max_us = dice_span(50 * MS, 8 * SECOND),
+        .call_stops = some(4000),
+        .call_kills = some(1500),
+        .switch_every = (unsigned)dice_span(1, 100),
+        .pause_ppm = some(2000),
+        .lost_reply = some(30000),
+        .call_slow = some(50000),
+        .report_bad = some(60000),
+        .report_late = some(100000),
+        .record_twice = some(20000),
+        .producer_dies = some(3000),
+        .run_retry = some(400000),
+        .run_throttled = some(100000),
+        .run_permanent = some(200000),
+        .run_outage = some(100000),
+        .run_fenced = some(50000),
+        .run_dies = some(50000),
+        .run_bug = some(10000),
+        .kill_s = every(1, 20),
+        .term_s = every(2, 20),
+        .stop_s = every(0.5, 10),
+        .broker_s = every(4, 30),
+        .redis_s = every(3, 30),
+        .flush_s = every(0.5, 20),
+        .hub_s = every(3, 30),
+        .cancel_s = every(0.3, 6),
+        .clock_s = 0,
+        .member_s = every(1, 10),
+    };
+    fiber_set_rates(s->switch_every, s->pause_ppm);
+}
+
+void scenario_print(void)
+{
+    const struct scenario *s = &scenario;
+    (void)printf("seed %llu: %d processes of %d job threads, %d partitions, %d jobs; lease %.1f s, "
+                 "session %.1f s, commits every %.2f s; jobs come for %.1f s, faults for %.1f s\n",
+                 (unsigned long long)s->seed, s->process_count, s->job_threads, s->partitions,
+                 s->job_count, (double)s->lease_ttl_ms / 1e3, (double)s->session_ms / 1e3,
+                 (double)s->commit_ms / 1e3, (double)s->produce_us / 1e6,
+                 (double)s->faults_us / 1e6);
+}

@@ -1,0 +1,143 @@
+/*
+ * world: what one seed is: its scenario, its jobs, and what the fakes know of each.
+ *
+ * Is:      the state that all fakes share, so that the checker can judge any of it against the
+ * rest. Owns:    all of it, up to the end of the seed.
+ */
+#ifndef HAUL_SIM_WORLD_H
+#define HAUL_SIM_WORLD_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "model/event.h"
+
+#include "fiber.h"
+#include "process.h"
+#include "trace.h"
+
+#define WORKER_NAME "sim"
+#define GROUP_SIZE 8 /* of order keys */
+#define JOBS_MAX 128
+#define JOB_ID_SIZE 16
+#define PLACES_MAX 4
+
+/* ---- the scenario ---- */
+
+struct scenario {
+    uint64_t seed;
+    int process_count, job_threads, partitions, side_partitions, job_count;
+    int buffered_max, max_starts, retry_scale_percent;
+    int64_t lease_ttl_ms, session_ms, revoke_drain_ms, drain_ms, commit_ms;
+    int64_t produce_us, faults_us; /* jobs come, and faults happen, until then */
+    int64_t work_max_us;
+    unsigned switch_every, pause_ppm;
+    /* Per million: of calls, of records, of runs. */
+    unsigned lost_reply, call_slow, report_bad, report_late, record_twice, producer_dies;
+    unsigned call_stops, call_kills; /* the process that makes the call */
+    unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
+    /* How often each fault comes, in seconds between two; 0 = never. */
+    double kill_s, term_s, stop_s, broker_s, redis_s, flush_s, hub_s, cancel_s, clock_s, member_s;
+    bool calm; /* the faults are over */
+};
+extern struct scenario scenario;
+
+void scenario_make(uint64_t seed);
+void scenario_print(void);
+
+/* ---- jobs ---- */
+
+enum job_how { HOW_ANY, HOW_OK, HOW_KILL, HOW_PERMANENT, HOW_RETRY };
+enum job_kind_number { KIND_FREE, KIND_ORDERED, KIND_IDEMPOTENT, KIND_JUNK };
+
+enum row_state { ROW_NONE, ROW_WAITING, ROW_RUNNING, ROW_ENDED };
+/* The job's row in the model hub. */
+struct row {
+    enum row_state state;
+    enum event_state end;
+    int attempt, starts, redrive_count;
+    int64_t fence, sequence, due_us;
+    enum outcome error;
+    char error_code[48];
+    const char *owner; /* of the last start; only compared */
+};
+
+struct job {
+    int number;
+    char id[JOB_ID_SIZE];
+    enum job_kind_number kind;
+    enum job_how how;
+    int64_t work_us, deadline_us; /* a right clock's */
+    int max_attempts;
+    int order_key; /* 0 = none */
+    bool is_produced;
+    /* the hub */
+    struct row row;
+    bool cancel_asked;
+    int applied;
+    struct process *claimer; /* that the row's fence was given to */
+    /* Redis */
+    char lease[64];
+    int64_t lease_until_us;
+    bool cancel_flag;
+    struct belief { /* who took a lease and did not give it up, a place each */
+        struct process *process;
+        int64_t since_us; /* taken or renewed */
+        uint64_t stops;
+    } beliefs[PLACES_MAX];
+    /* what happened */
+    int runs, counted_failures, deaths;
+    int running;        /* runs at this moment */
+    int64_t planned_us; /* a right clock's: no run before */
+    int open_records;   /* on the topics that workers read, not complete */
+    int told[EVENT_STATE_COUNT];
+    int dead_letters, releases;
+};
+extern struct job jobs[JOBS_MAX];
+extern int job_count;
+
+struct job *job_find(const char *id); /* NULL = none */
+/* The job that a record or an event speaks of. */
+struct job *job_of_value(struct slice value);
+bool job_is_settled(const struct job *job); /* for good: ended, and told */
+
+/* ---- services ---- */
+
+struct service {
+    const char *name, *code; /* of the failure */
+    bool is_down;
+    int64_t downs;
+};
+extern struct service hub_service, redis_service, broker_service;
+
+/* A call's way there and back; either may fail. What was done in between is done. */
+MUST_USE enum outcome service_reach(struct service *service, struct err *err);
+MUST_USE enum outcome service_return(struct service *service, struct err *err);
+int64_t latency_us(void);
+void service_down(struct service *service, int64_t for_us);
+/* SIGSTOP for a while, or SIGKILL, in the midst of what the process does; seldom. */
+void mishap_here(void);
+void stop_for_a_while(struct process *process);
+
+/* ---- the hub, as a run of a kind and the nemesis use it ---- */
+
+enum effect { EFFECT_DONE, EFFECT_FENCED, EFFECT_UNREACHABLE };
+enum effect hub_apply(struct job *job, int64_t fence);
+void hub_crash(void);
+void redis_flush(void);
+
+/* ---- actors ---- */
+
+void nemesis_start(void);
+void nemesis_retire(void); /* asks all to end */
+void kinds_process_ended(struct process *process);
+bool kinds_run_in(const struct job *job, const struct process *process); /* at this moment */
+int worker_process(struct process *process);                             /* main of a worker */
+void produce_jobs(void);                                                 /* plans all of them */
+
+/* ---- the checker ---- */
+
+void check_end(void); /* all is over */
+bool check_is_quiet(void);
+void check_print_open(void);
+
+#endif
