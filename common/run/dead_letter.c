@@ -50,7 +50,5 @@ enum outcome dead_letter_set_aside(const struct kafka_message *message, const ch
 {
     struct dead_letter letter;
     TRY(dead_letter_read(message, arena, &letter, err));
-    TRY(kafka_headers_forward(message, &letter.trail, topic, arena, ret_record, err));
-    ret_record->timestamp_ms = message->timestamp_ms > 0 ? message->timestamp_ms : 0;
-    return OUTCOME_OK;
+    return kafka_headers_forward(message, &letter.trail, topic, arena, ret_record, err);
 }

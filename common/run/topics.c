@@ -17,8 +17,6 @@ static const struct kafka_setting copy_settings[] = {{"retention.ms", "604800000
                                                      {"max.message.bytes", COPY_BYTES}};
 static const struct kafka_setting dlq_settings[] = {{"retention.ms", "2592000000"},
                                                     {"max.message.bytes", COPY_BYTES}};
-static const struct kafka_setting quarantine_settings[] = {{"retention.ms", "31536000000"},
-                                                           {"max.message.bytes", COPY_BYTES}};
 static const struct kafka_setting events_settings[] = {{"retention.ms", "259200000"}};
 
 static const struct role {
@@ -35,8 +33,8 @@ static const struct role {
                      FIELDS_COUNT(copy_settings)},
     [TOPIC_DLQ] = {"jobs that were given up; kept 30 days", dlq_settings,
                    FIELDS_COUNT(dlq_settings)},
-    [TOPIC_QUARANTINE] = {"jobs that were put back too often; kept a year", quarantine_settings,
-                          FIELDS_COUNT(quarantine_settings)},
+    [TOPIC_QUARANTINE] = {"jobs that were put back too often; kept 30 days more", dlq_settings,
+                          FIELDS_COUNT(dlq_settings)},
     [TOPIC_EVENTS] = {"what is told about jobs; kept 3 days", events_settings,
                       FIELDS_COUNT(events_settings)},
 };
