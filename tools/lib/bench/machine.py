@@ -35,13 +35,15 @@ def _package(name):
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def versions(bench):
+def versions(postgres, mariadb=None):
     """Of everything that took part but Haul and the peers, which know their own."""
     commit = output_of("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
     changed = output_of("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no") != ""
-    return {"commit": commit + ("+" if changed else ""), "gcc": output_of("gcc", "-dumpfullversion"),
-            "postgres": bench.target.query("SHOW server_version")[0][0],
-            "mariadb": bench.mariadb.query("SELECT version()")[0][0],
+    found = {"commit": commit + ("+" if changed else ""), "gcc": output_of("gcc", "-dumpfullversion"),
+            "postgres": postgres.query("SHOW server_version")[0][0],
             "librdkafka": _package("librdkafka1"), "libpq": _package("libpq5"),
             "libmariadb": _package("libmariadb3"), "redis": _package("redis-server"),
             "java": output_of("java", "-version")}
+    if mariadb is not None:
+        found["mariadb"] = mariadb.query("SELECT version()")[0][0]
+    return found

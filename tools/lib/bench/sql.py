@@ -159,7 +159,7 @@ class Sql:
                   "rows": self.options.rows, "runs": self.options.runs, "columns": 6,
                   "text_bytes": self.text_bytes, "changed_rows": self.options.rows // CHANGED_ONE_IN,
                   "big_rows": 0 if self.options.no_big else self.options.rows * BIG,
-                  "machine": machine_before, "versions": {**own, **versions(self.bench)},
+                  "machine": machine_before, "versions": {**own, **versions(self.bench.target, self.bench.mariadb)},
                   "server_settings": list(SERVER_OPTIONS[1::2]), "times": self.times.as_json(),
                   "start_to_first_job_s": [round(seconds, 4) for seconds in self.starts],
                   "bars": self.bars.items}
