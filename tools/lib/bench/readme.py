@@ -1,10 +1,10 @@
-"""tools/bench table: the newest results as the README's table."""
+"""tools/bench table: the newest results as the README's tables."""
 
 import json
+from statistics import median
 
 from bench import RESULTS, ROOT
 
-BEGIN, END = "<!-- bench:sql -->", "<!-- /bench:sql -->"
 FULL = (("limit", "limit: the databases' own clients, piped"),
         ("haul", "**haul**, default verification"),
         ("haul_verified", "**haul**, every row read back"),
@@ -14,11 +14,19 @@ UPSERT = (("hand", "by hand: psql, staging, INSERT ... ON CONFLICT"),
 SOURCES = (("mariadb", "MariaDB → PostgreSQL"), ("postgres", "PostgreSQL → PostgreSQL"))
 
 
-def newest():
-    found = sorted(RESULTS.glob("sql-*.json"))
-    if not found:
-        raise SystemExit("bench: no results yet: run tools/bench sql")
-    return found[-1], json.loads(found[-1].read_text())
+RUNTIME = (("bare loop", "limit: a loop in C: poll, parse, one event, commit"),
+           ("haul idle", "**haul**, idempotent kind, three events a job"),
+           ("parallel-consumer", "parallel-consumer {parallel-consumer}, one event"),
+           ("parallel-consumer x64", "the same, 64 threads"),
+           ("hub loop", "the loop with a Redis lease and a PostgreSQL row a job, by 100"),
+           ("haul noop", "**haul**, lease, fence and ledger, three events a job"),
+           ("river", "River {river} (PostgreSQL)"), ("bullmq", "BullMQ {bullmq} (Redis)"),
+           ("asynq", "Asynq {asynq} (Redis)"))
+
+
+def newest(what):
+    found = sorted(RESULTS.glob(f"{what}-*.json"))
+    return (found[-1], json.loads(found[-1].read_text())) if found else (None, None)
 
 
 def _cell(times, what, source, who, base):
@@ -38,7 +46,12 @@ def _lines(result, times, what, base, contenders):
             yield f"| {label.format(**names)} | {' | '.join(cells)} | {max(peaks):.0f} |"
 
 
-def table(result):
+def _missed(result):
+    missed = [bar["name"] for bar in result["bars"] if not bar["met"]]
+    return [f"Missed: {', '.join(missed)}."] if missed else []
+
+
+def sql_table(result):
     times = {(one["what"], one["source"], one["contender"]): one for one in result["times"]}
     machine, versions = result["machine"], result["versions"]
     head = f"| {' | '.join(title for _, title in SOURCES)} | peak MB |\n|---|---|---|---|"
@@ -53,21 +66,48 @@ def table(result):
              f"MariaDB {versions['mariadb'].split('-')[0]}, everything on one machine; only the ratios count."]
     if big:
         notes.append(f"Over {result['big_rows']:,} rows the worker's peak is {max(big):.0f} MB.")
-    missed = [bar["name"] for bar in result["bars"] if not bar["met"]]
-    if missed:
-        notes.append(f"Missed: {', '.join(missed)}.")
+    notes += _missed(result)
     return "\n".join(lines) + "\n\n" + " ".join(notes)
 
 
+def runtime_table(result):
+    speeds = {one["contender"]: one for one in result["speeds"]}
+    machine, versions, memory = result["machine"], result["versions"], result["memory"]
+    lines = ["| no-op jobs, from the first one taken to the last offset committed | jobs/s | µs CPU a job | peak MB |",
+             "|---|---|---|---|"]
+    for name, label in RUNTIME:
+        if name in speeds:
+            one = speeds[name]
+            lines.append(f"| {label.format(**versions)} | {one['median_rate']:,} | {median(one['cpu_us_a_job']):.0f} | "
+                         f"{max(one['peak_mb']):.0f} |")
+    notes = [f"Medians of {result['runs']} by `tools/bench runtime` on {result['time'][:10]}: {machine['cores']} cores "
+             f"({machine['cpu']}) shared by broker, databases and one worker process, {result['jobs']:,} jobs on "
+             f"{result['partitions']} partitions; CPU is the worker's own."]
+    notes += [f"{name}: left out, {why}." for name, why in result["left_out"].items()]
+    if result["latency"]:
+        notes.append("At 100 jobs a second, from production to start: " + "; ".join(
+            f"{kind} p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms"
+            for kind, found in result["latency"].items()) + ".")
+    if memory:
+        notes.append(f"A worker with nothing to do holds {memory['idle_mb']:.0f} MB, and {memory['partition_kb']:.0f} "
+                     "KB for each partition beyond twelve.")
+    return "\n".join(lines) + "\n\n" + " ".join(notes + _missed(result))
+
+
 def main():
-    path, result = newest()
     readme = ROOT / "README.md"
-    text = readme.read_text() if readme.exists() else ""
-    if BEGIN not in text or END not in text:
-        print(table(result))
-        raise SystemExit(f"bench: README.md has no {BEGIN} ... {END}")
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    readme.write_text(f"{before}{BEGIN}\n{table(result)}\n{END}{after}")
-    print(f"README.md: the table of {path.name}")
+    text = readme.read_text()
+    for what, table in (("sql", sql_table), ("runtime", runtime_table)):
+        path, result = newest(what)
+        begin, end = f"<!-- bench:{what} -->", f"<!-- /bench:{what} -->"
+        if result is None:
+            print(f"no results yet: run tools/bench {what}")
+            continue
+        if begin not in text or end not in text:
+            print(table(result))
+            raise SystemExit(f"bench: README.md has no {begin} ... {end}")
+        before, rest = text.split(begin, 1)
+        text = f"{before}{begin}\n{table(result)}\n{end}{rest.split(end, 1)[1]}"
+        print(f"README.md: the table of {path.name}")
+    readme.write_text(text)
     return 0
