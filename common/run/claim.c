@@ -31,22 +31,24 @@ static enum outcome acquire(struct dispatcher *d, const struct batch *batch, str
                                     d->rt->conf->lease_ttl_ms, arena, ret_taken, err);
 }
 
-/* What could be leased stays in the batch. False: the process ends. */
-static bool take_leases(struct dispatcher *d, struct batch *batch, struct arena *arena)
+/* The service is away: after a pause all of them are tried again, those that are ours still. */
+static void wait_and_park(struct dispatcher *d, const struct batch *batch,
+                          struct service_wait *wait, const struct err *err)
 {
-    struct service_wait wait = {d->rt, SERVICE_REDIS, &d->rt->stopping, 0, 0};
-    struct err err = {0};
+    (void)service_wait_again(wait, err);
+    for (size_t i = 0; i < batch->count; i++)
+        dispatch_park(d, batch->items[i], 0);
+}
+
+/* What could be leased stays in the batch. */
+static enum outcome take_leases(struct dispatcher *d, struct batch *batch, struct arena *arena,
+                                struct err *err)
+{
     bool taken[DISPATCH_BATCH_MAX];
     size_t count = 0;
     for (size_t i = 0; i < batch->count; i++)
         make_lease(d, batch->items[i]);
-    struct arena_mark mark = arena_snapshot(arena);
-    while (acquire(d, batch, arena, taken, &err) != OUTCOME_OK) {
-        arena_reset(arena, mark);
-        if (!service_wait_again(&wait, &err))
-            return false;
-    }
-    service_wait_end(&wait);
+    TRY(acquire(d, batch, arena, taken, err));
     for (size_t i = 0; i < batch->count; i++) {
         struct attempt *a = batch->items[i];
         a->has_lease = taken[i];
@@ -58,7 +60,7 @@ static bool take_leases(struct dispatcher *d, struct batch *batch, struct arena 
         dispatch_park(d, a, BUSY_US);
     }
     batch->count = count;
-    return true;
+    return OUTCOME_OK;
 }
 
 static void release_leases(struct dispatcher *d, const struct batch *batch, struct arena *arena)
@@ -87,8 +89,8 @@ static enum outcome open_hub(struct dispatcher *d, struct err *err)
     return d->hub != NULL ? OUTCOME_OK : pgsql_open(&conf, &d->hub, err);
 }
 
-static enum outcome ask(struct dispatcher *d, const struct batch *batch, struct arena *arena,
-                        struct ledger_claimed *ret_claimed, struct err *err)
+static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, struct arena *arena,
+                              struct ledger_claimed *ret_claimed, struct err *err)
 {
     struct ledger_claim *claims = ARENA_ARRAY(arena, struct ledger_claim, batch->count);
     TRY_ALLOC(claims, err);
@@ -102,21 +104,6 @@ static enum outcome ask(struct dispatcher *d, const struct batch *batch, struct 
                                 .now_us = clock_wall_us()};
     TRY(open_hub(d, err));
     return ledger_claim_many(d->hub, &all, arena, ret_claimed, err);
-}
-
-static bool claim_all(struct dispatcher *d, const struct batch *batch, struct arena *arena,
-                      struct ledger_claimed *ret_claimed)
-{
-    struct service_wait wait = {d->rt, SERVICE_HUB, &d->rt->stopping, 0, 0};
-    struct err err = {0};
-    struct arena_mark mark = arena_snapshot(arena);
-    while (ask(d, batch, arena, ret_claimed, &err) != OUTCOME_OK) {
-        arena_reset(arena, mark);
-        if (!service_wait_again(&wait, &err))
-            return false;
-    }
-    service_wait_end(&wait);
-    return true;
 }
 
 /* ---- what the ledger said ---- */
@@ -175,30 +162,11 @@ static void push(struct queue *queue, const struct attempts *list)
         queue_push_list(queue, &list->first->node);
 }
 
-static void drop_all(struct dispatcher *d, const struct batch *batch)
+static void hand_on_all(struct dispatcher *d, const struct batch *batch,
+                        const struct ledger_claimed *claimed, struct arena *arena)
 {
-    for (size_t i = 0; i < batch->count; i++)
-        dispatch_drop(d, batch->items[i]);
-}
-
-void dispatch_claim(struct dispatcher *d, struct batch *batch)
-{
-    struct arena arena ARENA_AUTO;
     struct handed handed = {.unleased = {.count = 0}};
     struct err err = {0};
-    arena_init(&arena, SCRATCH_BYTES);
-    if (!take_leases(d, batch, &arena)) {
-        drop_all(d, batch);
-        return;
-    }
-    struct ledger_claimed *claimed = ARENA_ARRAY(&arena, struct ledger_claimed, batch->count);
-    if (batch->count == 0)
-        return;
-    if (claimed == NULL || !claim_all(d, batch, &arena, claimed)) {
-        release_leases(d, batch, &arena);
-        drop_all(d, batch);
-        return;
-    }
     for (size_t i = 0; i < batch->count; i++) {
         if (attempt_claimed(batch->items[i], &claimed[i], &err) == OUTCOME_OK)
             hand_on(d, batch->items[i], &handed);
@@ -207,5 +175,27 @@ void dispatch_claim(struct dispatcher *d, struct batch *batch)
     }
     push(&d->rt->runnable, &handed.runnable);
     push(&d->rt->settling, &handed.settling);
-    release_leases(d, &handed.unleased, &arena);
+    release_leases(d, &handed.unleased, arena);
+}
+
+void dispatch_claim(struct dispatcher *d, struct batch *batch)
+{
+    struct arena arena ARENA_AUTO;
+    struct err err = {0};
+    struct ledger_claimed claimed[DISPATCH_BATCH_MAX];
+    arena_init(&arena, SCRATCH_BYTES);
+    if (take_leases(d, batch, &arena, &err) != OUTCOME_OK) {
+        wait_and_park(d, batch, &d->redis_wait, &err);
+        return;
+    }
+    service_wait_end(&d->redis_wait);
+    if (batch->count == 0)
+        return;
+    if (claim_all(d, batch, &arena, claimed, &err) != OUTCOME_OK) {
+        release_leases(d, batch, &arena); /* not to hold them for as long as the hub is away */
+        wait_and_park(d, batch, &d->hub_wait, &err);
+        return;
+    }
+    service_wait_end(&d->hub_wait);
+    hand_on_all(d, batch, claimed, &arena);
 }

@@ -298,6 +298,8 @@ static void *run(void *arg)
 enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err)
 {
     *d = (struct dispatcher){.rt = rt};
+    d->redis_wait = (struct service_wait){rt, SERVICE_REDIS, &rt->stopping, 0, 0};
+    d->hub_wait = (struct service_wait){rt, SERVICE_HUB, &rt->stopping, 0, 0};
     fair_init(&d->fair, (size_t)rt->workspace_jobs_max);
     TRY(rconn_open(&rt->conf->redis, &d->redis, err));
     atomic_fetch_add(&rt->threads_alive, 1);

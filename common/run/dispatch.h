@@ -34,6 +34,7 @@ struct dispatcher {
     struct attempts suspects; /* to be claimed one at a time; in flight */
     struct attempt *suspect;  /* the one that runs */
     uint64_t starts;          /* makes lease tokens unique */
+    struct service_wait redis_wait, hub_wait;
 };
 
 MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err);

@@ -38,4 +38,5 @@ void service_wait_end(struct service_wait *wait)
     metric_add(&wait->rt->metrics.waiting_on[wait->service], -1);
     LOG_AT(LOG_INFO, "service.back", LOG_TEXT("service", service_name(wait->service)),
            LOG_INT("tries", wait->tries));
+    wait->tries = 0;
 }

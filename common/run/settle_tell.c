@@ -185,11 +185,20 @@ static enum delivery_fate tell_plan_nameless(struct attempt *a)
     return sent(a, send_dead_letter(a, &a->err, &err), &err);
 }
 
+static void log_as_of(const struct attempt *a)
+{
+    char trace_id[33];
+    job_trace_id(a->trail.traceparent, trace_id);
+    log_set_job(a->id == NULL ? "" : a->id, trace_id);
+}
+
 enum delivery_fate settle_fenced(struct attempt *a)
 {
+    log_as_of(a);
     metric_add(&a->rt->metrics.fenced, 1);
     LOG_AT(LOG_WARN, "job.fenced", LOG_TEXT("kind", a->kind_name),
            LOG_INT("fence", a->claimed.fence));
+    log_set_job("", "");
     return retake(a, RETAKE_US);
 }
 
@@ -201,9 +210,7 @@ enum delivery_fate settle_tell(struct attempt *a)
         [PLAN_LATER] = tell_plan_later,       [PLAN_DEMOTE] = tell_plan_demote,
         [PLAN_NAMELESS] = tell_plan_nameless,
     };
-    char trace_id[33];
-    job_trace_id(a->trail.traceparent, trace_id);
-    log_set_job(a->id == NULL ? "" : a->id, trace_id);
+    log_as_of(a);
     enum delivery_fate fate = tellers[a->plan.kind](a);
     log_set_job("", "");
     return fate;

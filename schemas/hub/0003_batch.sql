@@ -86,6 +86,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
     earlier haul.ledger;
     holder text;
+    is_counted boolean; -- claimed by this process before, whose answer was lost on its way
 BEGIN
     INSERT INTO haul.ledger AS l
            (job_id, workspace_id, kind, subject, worker, state, attempt, redrive_count,
@@ -135,13 +136,16 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF job.starts > 0 AND job.starts = p_max_starts - 1 AND NOT c.is_alone THEN
+    is_counted := job.state = 'running' AND job.owner = p_owner;
+    IF job.starts > 0 AND job.starts = p_max_starts - 1 AND NOT c.is_alone AND NOT is_counted THEN
         verdict := 'suspect';
         RETURN;
     END IF;
-    verdict := CASE WHEN job.starts >= p_max_starts THEN 'poison' ELSE 'run' END;
+    verdict := CASE WHEN job.starts >= p_max_starts AND NOT is_counted THEN 'poison'
+                    ELSE 'run' END;
     UPDATE haul.ledger l
-       SET state = 'running', owner = p_owner, starts = l.starts + 1, due_us = 0,
+       SET state = 'running', owner = p_owner,
+           starts = l.starts + CASE WHEN is_counted THEN 0 ELSE 1 END, due_us = 0,
            attempt = greatest(l.attempt, c.attempt), fence = nextval('haul.fence'),
            sequence = l.sequence + 1000000,
            started_at = clock_timestamp(), updated_at = clock_timestamp()

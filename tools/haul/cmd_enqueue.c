@@ -205,8 +205,11 @@ static enum outcome send_watched(struct cli *cli, const struct parcel *parcel, c
 static enum outcome send_parcel(struct cli *cli, const struct parcel *parcel, struct err *err)
 {
     const struct enqueue_options *options = cli->options;
+    static const enum topic_role roles[] = {
+        [JOB_INTERACTIVE] = TOPIC_INTERACTIVE, [JOB_DEFAULT] = TOPIC_JOBS, [JOB_BULK] = TOPIC_BULK};
     struct topic_name topic =
-        topic_name_of(TOPIC_JOBS, cli->settings.topic_prefix, parcel->draft.kind->worker, 0);
+        topic_name_of(roles[parcel->draft.decoded.common->priority], cli->settings.topic_prefix,
+                      parcel->draft.kind->worker, 0);
     if (options->watch)
         return send_watched(cli, parcel, topic.text, err);
     TRY(send_event(cli, parcel, topic.text, err));

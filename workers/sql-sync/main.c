@@ -20,6 +20,7 @@ static const struct worker sql_sync = {
     .kinds = kinds,
     .kind_count = FIELDS_COUNT(kinds),
     .connectors = &sql_connectors,
+    .workspace_jobs_max = 10,
 };
 
 int main(int argc, char **argv)
