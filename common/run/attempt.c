@@ -122,7 +122,7 @@ static enum outcome decode_job(struct attempt *a, struct err *err)
     a->max_attempts = common->max_attempts != 0          ? (int)common->max_attempts
                       : a->kind->kind->max_attempts != 0 ? a->kind->kind->max_attempts
                                                          : ATTEMPTS_DEFAULT;
-    if (a->deadline_us != 0 && clock_wall_us() >= a->deadline_us)
+    if (a->deadline_us != 0 && fleet_clock_us(&a->rt->clock) >= a->deadline_us)
         return FAIL(err, OUTCOME_PERMANENT, "job.deadline",
                     "the job's deadline had passed before it was started");
     return OUTCOME_OK;

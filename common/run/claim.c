@@ -8,6 +8,8 @@
 
 #define BUSY_US US_PER_S /* its lease is another worker's */
 #define BEHIND_MIN_US (500 * US_PER_MS)
+#define CLOCK_EVERY_US (30 * US_PER_S)
+#define CLOCK_AGAIN_US US_PER_S
 #define SCRATCH_BYTES ((size_t)64 << 20)
 
 /* ---- leases ---- */
@@ -86,7 +88,27 @@ static enum outcome open_hub(struct dispatcher *d, struct err *err)
 {
     struct pgsql_conf conf = d->rt->conf->hub;
     conf.session_sql = LEDGER_SESSION_SQL;
-    return d->hub != NULL ? OUTCOME_OK : pgsql_open(&conf, &d->hub, err);
+    if (d->hub == NULL)
+        TRY(pgsql_open(&conf, &d->hub, err));
+    return OUTCOME_OK;
+}
+
+static enum outcome ask_time(struct dispatcher *d, struct err *err)
+{
+    int64_t hub_us = 0, asked_us = clock_monotonic_us();
+    TRY(open_hub(d, err));
+    TRY(ledger_now(d->hub, &hub_us, err));
+    fleet_clock_set(&d->rt->clock, hub_us, asked_us, clock_monotonic_us());
+    return OUTCOME_OK;
+}
+
+void dispatch_set_clock(struct dispatcher *d)
+{
+    struct err err = {0};
+    int64_t now_us = clock_monotonic_us();
+    if (now_us < d->clock_due_us)
+        return;
+    d->clock_due_us = now_us + (ask_time(d, &err) == OUTCOME_OK ? CLOCK_EVERY_US : CLOCK_AGAIN_US);
 }
 
 static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, struct arena *arena,
@@ -101,7 +123,7 @@ static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, s
                                 .worker = d->rt->worker->name,
                                 .owner = d->rt->owner,
                                 .max_starts = (int)d->rt->conf->max_starts,
-                                .now_us = clock_wall_us()};
+                                .now_us = fleet_clock_us(&d->rt->clock)};
     TRY(open_hub(d, err));
     return ledger_claim_many(d->hub, &all, arena, ret_claimed, err);
 }
@@ -131,7 +153,7 @@ static void hand_on_later(struct attempt *a, int64_t due_us, struct handed *to)
 
 static void hand_on(struct dispatcher *d, struct attempt *a, struct handed *to)
 {
-    int64_t behind_us = clock_wall_us() + BEHIND_MIN_US;
+    int64_t behind_us = fleet_clock_us(&d->rt->clock) + BEHIND_MIN_US;
     switch (a->claimed.verdict) {
     case LEDGER_RUN:
     case LEDGER_POISON:

@@ -148,7 +148,7 @@ static void receive(struct dispatcher *d, struct attempt *a)
     } else if (a->id == NULL) {
         a->plan = (struct plan){.kind = PLAN_NAMELESS};
         settle_without_run(rt, a);
-    } else if (a->outcome == OUTCOME_OK && attempt_not_before_us(a) > clock_wall_us()) {
+    } else if (a->outcome == OUTCOME_OK && attempt_not_before_us(a) > fleet_clock_us(&rt->clock)) {
         settle_plan_later(a, attempt_not_before_us(a));
         settle_without_run(rt, a);
     } else if (is_over_share(d, a)) {
@@ -251,6 +251,7 @@ static void go_round(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     uint64_t epoch = atomic_load(&rt->epoch);
+    dispatch_set_clock(d);
     bool has_handed = hand_out(d);
     /* With work in hand for a while: a wake for each job that ends would cost more than the job. */
     if (lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)

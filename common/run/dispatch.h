@@ -35,6 +35,7 @@ struct dispatcher {
     struct attempt *suspect;  /* the one that runs */
     uint64_t starts;          /* makes lease tokens unique */
     struct service_wait redis_wait, hub_wait;
+    int64_t clock_due_us; /* monotonic; the hub is asked for its time */
 };
 
 MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err);
@@ -58,6 +59,8 @@ struct batch {
 
 /* Leases and claims; hands each one on. */
 void dispatch_claim(struct dispatcher *d, struct batch *batch);
+/* Asks the hub for its time now and then. */
+void dispatch_set_clock(struct dispatcher *d);
 /* Tries it again later; it keeps its place in flight. */
 void dispatch_park(struct dispatcher *d, struct attempt *a, int64_t after_us);
 /* Its place in flight is given up, its record will be delivered again. */

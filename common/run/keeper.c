@@ -184,7 +184,7 @@ static bool wait_for_work(struct keeper *keeper)
         monotonic_cond_wait(&keeper->changed, &keeper->lock, TICK_US);
     bool goes_on = !keeper->stopping;
     if (goes_on) {
-        int64_t now_us = clock_monotonic_us(), wall_us = clock_wall_us();
+        int64_t now_us = clock_monotonic_us(), wall_us = fleet_clock_us(keeper->options.clock);
         check_times(keeper, now_us, wall_us);
         tell_progress(keeper, now_us, wall_us);
     }

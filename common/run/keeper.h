@@ -12,6 +12,7 @@
 
 #include "io/pgsql.h"
 #include "model/event.h"
+#include "run/fleet_clock.h"
 #include "run/lease_store.h"
 #include "run/outbox.h"
 
@@ -48,6 +49,7 @@ struct keeper_options {
     int64_t lease_ttl_ms;
     struct outbox *outbox;
     const char *events_topic;
+    struct fleet_clock *clock;
 };
 
 struct keeper {

@@ -260,6 +260,15 @@ enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement
     return OUTCOME_OK;
 }
 
+enum outcome ledger_now(struct pgsql *db, int64_t *ret_now_us, struct err *err)
+{
+    struct pgsql_result *result PGSQL_RESULT_AUTO = NULL;
+    TRY(pgsql_query(db, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+                    PGSQL_NONE, &result, err));
+    *ret_now_us = pgsql_i64(result, 0, 0, 0);
+    return OUTCOME_OK;
+}
+
 enum outcome ledger_cancels(struct pgsql *db, const char *job_ids, struct arena *arena,
                             const char **ret_job_ids, struct err *err)
 {

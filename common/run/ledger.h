@@ -98,6 +98,9 @@ MUST_USE enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_s
                                          size_t count, struct arena *arena,
                                          struct ledger_settled *ret_settled, struct err *err);
 
+/* The hub's clock: microseconds since the epoch. */
+MUST_USE enum outcome ledger_now(struct pgsql *db, int64_t *ret_now_us, struct err *err);
+
 /* Which of the jobs (ids separated by commas) are asked to be cancelled: ids, same form. */
 MUST_USE enum outcome ledger_cancels(struct pgsql *db, const char *job_ids, struct arena *arena,
                                      const char **ret_job_ids, struct err *err);

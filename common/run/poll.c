@@ -30,7 +30,8 @@ static void give_out(struct poller *poller, struct delivery *delivery)
 
 static bool is_due(const struct poller *poller, const struct delivery *delivery)
 {
-    if (delivery->lane == LANE_JOBS || clock_wall_us() >= delivery->not_before_us)
+    if (delivery->lane == LANE_JOBS ||
+        fleet_clock_us(&poller->rt->clock) >= delivery->not_before_us)
         return true;
     /* A header that asks for more than its tier gives (or a clock that jumped) does not hold the
      * others back: the job thread sends it on to wait elsewhere. */

@@ -9,6 +9,7 @@
 #define HAUL_RUN_RUNTIME_H
 
 #include "base/field_join.h"
+#include "run/fleet_clock.h"
 #include "run/keeper.h"
 #include "run/metrics.h"
 #include "run/run_conf.h"
@@ -31,6 +32,7 @@ struct runtime {
     void *app;
     char owner[128]; /* host and process */
     struct metrics metrics;
+    struct fleet_clock clock;
     /* Attempts: to the dispatcher, to the job threads, to the settler; deliveries: back. */
     struct queue inbox, runnable, settling, done;
     int64_t workspace_jobs_max; /* that run at a time; 0 = no limit */

@@ -15,7 +15,7 @@ static void plan_try_later(struct attempt *a, bool counted)
     struct retry_request request = {.attempt = a->number,
                                     .max_attempts = a->max_attempts,
                                     .counted = counted,
-                                    .now_us = clock_wall_us(),
+                                    .now_us = fleet_clock_us(&a->rt->clock),
                                     .deadline_us = a->deadline_us,
                                     .retry_after_us = a->err.retry_after_ms * US_PER_MS,
                                     .scale_percent = (int)a->rt->conf->retry_scale_percent,
@@ -74,5 +74,5 @@ void settle_plan_later(struct attempt *a, int64_t due_us)
     a->plan = (struct plan){.kind = PLAN_LATER,
                             .due_us = due_us,
                             .next_attempt = a->number,
-                            .tier = retry_tier_for(due_us - clock_wall_us(), scale)};
+                            .tier = retry_tier_for(due_us - fleet_clock_us(&a->rt->clock), scale)};
 }

@@ -220,8 +220,10 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
                                     .hub = &rt->conf->hub,
                                     .lease_ttl_ms = rt->conf->lease_ttl_ms,
                                     .outbox = &rt->outbox,
-                                    .events_topic = rt->events_topic.text};
+                                    .events_topic = rt->events_topic.text,
+                                    .clock = &rt->clock};
     init_queues(rt);
+    fleet_clock_init(&rt->clock);
     /* The consumer first: the group takes longest to join. */
     if (threads.jobs == NULL || poller_open(&poller, rt, err) != OUTCOME_OK)
         return refuse(err);
