@@ -55,7 +55,7 @@ struct event attempt_event(struct attempt *a, enum event_state state)
                           .attempt = a->number,
                           .redrive_count = a->redrive_count,
                           .sequence = a->sequence++,
-                          .time_us = clock_wall_us(),
+                          .time_us = fleet_clock_us(&a->rt->clock),
                           .traceparent = a->trail.traceparent};
 }
 

@@ -538,7 +538,8 @@ def test_a_job_is_not_begun_before_its_time(runtime):
     job = runtime.send(not_before=begin.isoformat().replace("+00:00", "Z"))
     done = runtime.haul.wait_succeeded(job)
     started = next(event for event in runtime.haul.events_of(job) if event["state"] == "started")
-    assert datetime.fromisoformat(started["time"].replace("Z", "+00:00")) >= begin
+    # The hub's clock rules, which this machine's may differ from by the time of a question.
+    assert datetime.fromisoformat(started["time"].replace("Z", "+00:00")) >= begin - timedelta(milliseconds=50)
     assert done is not None and runtime.ledger(job).attempt == 1
 
 
