@@ -14,6 +14,7 @@ struct kafka_consumer {
     struct kafka_news news; /* first: it is the handle's opaque */
     struct kafka_consumer_events events;
     rd_kafka_t *handle;
+    int reads; /* since fetching was woken */
 };
 
 /* ---- rebalance ---- */
@@ -116,7 +117,8 @@ static enum outcome fill_consumer(rd_kafka_conf_t *settings,
         {"heartbeat.interval.ms", num_max_i64(session_ms / 5, 100)},
         {"max.poll.interval.ms", num_max_i64(kafka_or(options->max_poll_ms, 300000), session_ms)},
         {"queued.max.messages.kbytes", kafka_or(options->queue_kbytes, 4096)},
-        {"queued.min.messages", 5000}, /* small: pausing throws the prefetched away */
+        /* Small: pausing throws the prefetched away. */
+        {"queued.min.messages", KAFKA_QUEUED_RECORDS},
         {"max.partition.fetch.bytes", fetch_bytes},
         {"fetch.max.bytes", num_max_i64(4 << 20, fetch_bytes)},
         {"fetch.error.backoff.ms", 100},
@@ -127,7 +129,7 @@ static enum outcome fill_consumer(rd_kafka_conf_t *settings,
         TRY(kafka_settings_text(settings, texts[i].name, texts[i].value, err));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         TRY(kafka_settings_int(settings, numbers[i].name, numbers[i].value, err));
-    return OUTCOME_OK;
+    return kafka_fetch_settings(settings, err);
 }
 
 static enum outcome open_handle(struct kafka_consumer *consumer, const struct kafka_conf *conf,
@@ -245,6 +247,7 @@ enum outcome kafka_consumer_poll(struct kafka_consumer *consumer, int64_t timeou
         return outcome;
     }
     fill_message(native, ret_message);
+    kafka_fetch_note_read(consumer->handle, &consumer->reads);
     return OUTCOME_OK;
 }
 

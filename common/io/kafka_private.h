@@ -58,4 +58,12 @@ static inline int64_t kafka_or(int64_t value, int64_t fallback)
     return value != 0 ? value : fallback;
 }
 
+/* ---- kafka_fetch.c ---- */
+
+#define KAFKA_QUEUED_RECORDS 5000 /* of one consumer, in memory: more are not fetched */
+
+MUST_USE enum outcome kafka_fetch_settings(rd_kafka_conf_t *settings, struct err *err);
+/* After each record read; `reads` is the consumer's own count. */
+void kafka_fetch_note_read(rd_kafka_t *handle, int *reads);
+
 #endif

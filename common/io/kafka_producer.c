@@ -67,6 +67,9 @@ static enum outcome fill_producer(rd_kafka_conf_t *settings,
     TRY(kafka_settings_text(settings, "partitioner", "murmur2_random", err));
     TRY(kafka_settings_text(settings, "compression.codec", options->compress ? "gzip" : "none",
                             err));
+    /* Events are much alike: more effort than the least makes them hardly smaller. */
+    if (options->compress)
+        TRY(kafka_settings_text(settings, "compression.level", "1", err));
     const struct {
         const char *name;
         int64_t value;

@@ -10,7 +10,8 @@
 #define POLL_MS 50
 #define HELD_POLL_MS 5
 #define FULL_GRACE_US (300 * US_PER_MS) /* pausing drops what was prefetched: not for a moment */
-#define UNSETTLED_MAX 8192
+/* With what a worker buffers, three events each: what the producer's queue holds. */
+#define UNSETTLED_MAX 4096
 #define MEMORY_US (200 * US_PER_MS)   /* until memory may be there again */
 #define BURST_MAX 256                 /* records between two looks at the rest */
 #define STOP_GRACE_US (3 * US_PER_S)  /* for jobs to see that they should stop */
