@@ -116,10 +116,11 @@ BEGIN
         RETURN;
     END IF;
     IF job.place IS NOT NULL THEN
+        -- All wait for the first of them: until its next attempt, if that is what it waits for.
         SELECT l.* INTO earlier FROM haul.ledger l
          WHERE l.workspace_id = job.workspace_id AND l.subject = job.subject
            AND l.worker = job.worker AND l.place < job.place AND l.finished_at IS NULL
-         ORDER BY l.place DESC LIMIT 1;
+         ORDER BY l.place LIMIT 1;
         IF FOUND THEN
             verdict := 'behind';
             job.due_us := greatest(earlier.due_us, p_now_us);
