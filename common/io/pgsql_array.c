@@ -20,17 +20,31 @@ static void add_quoted(struct str *out, const char *text)
     str_add_char(out, '"');
 }
 
+/* One text that the server would refuse fails the whole array: what is no UTF-8 (the words of some
+ * other system, mostly) loses its bytes beyond ASCII. */
+static void add_text(struct str *out, const char *text)
+{
+    if (text == NULL) {
+        str_add_text(out, "NULL");
+        return;
+    }
+    size_t begin = out->len;
+    add_quoted(out, text);
+    if (out->failed || utf8_is_valid(out->data + begin, out->len - begin))
+        return;
+    for (size_t i = begin; i < out->len; i++) {
+        if ((unsigned char)out->data[i] >= 0x80)
+            out->data[i] = '?';
+    }
+}
+
 static void add_member(struct str *out, enum pgsql_member type, const void *member)
 {
     const char *text = NULL;
     char number[24];
     switch (type) {
     case PGSQL_MEMBER_TEXT:
-        text = *(const char *const *)member;
-        if (text == NULL)
-            str_add_text(out, "NULL");
-        else
-            add_quoted(out, text);
+        add_text(out, *(const char *const *)member);
         return;
     case PGSQL_MEMBER_INT:
         text = pgsql_int_text(*(const int *)member, number);

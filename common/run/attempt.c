@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#define WORKSPACE_ID_MAX 512 /* bytes of its 128 characters */
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 
 struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
@@ -111,6 +112,8 @@ static enum outcome decode_job(struct attempt *a, struct err *err)
     TRY(outcome);
     a->id = job_peek_id(envelope);
     a->workspace_id = jval_text(jval_get(envelope, "data"), "workspace_id", "");
+    if (strlen(a->workspace_id) > WORKSPACE_ID_MAX)
+        a->workspace_id = ""; /* which its table will refuse; the hub must not */
     TRY(job_decode(envelope, &a->arena, &a->job, err));
     a->kind_name = a->job.kind;
     if (a->trail.traceparent == NULL)

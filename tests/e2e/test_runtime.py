@@ -205,6 +205,8 @@ def test_a_permanent_failure_is_a_dead_letter_at_once(runtime):
     ({"fial": "ok"}, "fields.unknown", "fail"),
     ({"sleep_ms": "long"}, "fields.type", "sleep_ms"),
     ({"deadline": "2020-01-01T00:00:00Z"}, "job.deadline", "deadline"),
+    ({"workspace_id": "w" * 4000}, "fields.range", "workspace_id"),
+    ({"workspace_id": 7}, "fields.type", "workspace_id"),
 ])
 def test_bad_data_is_told_to_the_asker(runtime, data, code, word):
     runtime.start()

@@ -93,21 +93,22 @@ static void test_arrays(void)
     static const struct row rows[] = {{"plain", 1, INT64_MAX, true},
                                       {"a \"b\" \\ {c,d}", -2, 0, false},
                                       {NULL, 0, -1, true},
-                                      {"NULL", 0, 0, false}};
+                                      {"NULL", 0, 0, false},
+                                      {"caf\xe9 \xc3\xa9", 0, 0, false}};
     static const struct {
         struct pgsql_column column;
         const char *array;
     } cases[] = {
         {{PGSQL_MEMBER_TEXT, offsetof(struct row, text)},
-         "{\"plain\",\"a \\\"b\\\" \\\\ {c,d}\",NULL,\"NULL\"}"},
-        {{PGSQL_MEMBER_INT, offsetof(struct row, number)}, "{1,-2,0,0}"},
-        {{PGSQL_MEMBER_INT64, offsetof(struct row, big)}, "{9223372036854775807,0,-1,0}"},
-        {{PGSQL_MEMBER_BOOL, offsetof(struct row, flag)}, "{t,f,t,f}"},
+         "{\"plain\",\"a \\\"b\\\" \\\\ {c,d}\",NULL,\"NULL\",\"caf? ??\"}"},
+        {{PGSQL_MEMBER_INT, offsetof(struct row, number)}, "{1,-2,0,0,0}"},
+        {{PGSQL_MEMBER_INT64, offsetof(struct row, big)}, "{9223372036854775807,0,-1,0,0}"},
+        {{PGSQL_MEMBER_BOOL, offsetof(struct row, flag)}, "{t,f,t,f,f}"},
     };
     struct arena arena ARENA_AUTO;
     arena_init(&arena, 1 << 16);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct pgsql_structs structs = {rows, sizeof *rows, 4};
+        struct pgsql_structs structs = {rows, sizeof *rows, 5};
         CHECK_TEXT(pgsql_array(structs, cases[i].column, &arena), cases[i].array);
         structs.count = 0;
         CHECK_TEXT(pgsql_array(structs, cases[i].column, &arena), "{}");
