@@ -22,7 +22,7 @@ def parse_arguments():
     parser.add_argument("--faults", default="")
     parser.add_argument("--folder", default="")
     parser.add_argument("--soak", action="store_true")
-    parser.add_argument("--build", default="build/ci")
+    parser.add_argument("--build", default="")
     parser.add_argument("--no-install", action="store_true")
     return parser.parse_args()
 
@@ -59,7 +59,8 @@ def main():
     if options.faults == "list":
         print("\n".join(f"{fault.name}: {' '.join((fault.run.__doc__ or '').split())}" for fault in ALL))
         return 0
-    os.environ["HAUL_BUILD"] = str(Path(options.build).resolve())
+    if options.build:
+        os.environ["HAUL_BUILD"] = str(Path(options.build).resolve())
     folder = Path(options.folder or tempfile.mkdtemp(prefix="haul-chaos-", dir="/tmp"))
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)

@@ -258,7 +258,8 @@ class Stage:
             extra["listener.security.protocol.map"].append(f"SLOT{number}:PLAINTEXT")
         with open(kafka / "extra", "a") as file:
             file.writelines(f"{key}={','.join(values)}\n" for key, values in extra.items())
-        self.servers.restart("kafka")
+        self.servers.kill("kafka")  # it holds nothing yet
+        self.servers.start("kafka")
 
     def _use_disk(self):
         admin = self.servers.connect_postgres(admin=True)

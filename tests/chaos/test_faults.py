@@ -1,0 +1,470 @@
+"""The fault table of ARCHITECTURE.md, "Faults of the runtime": a test a row, with real servers and processes.
+
+Not at random as tools/chaos is: each test brings about one thing, at the moment where it would hurt.
+"""
+
+import itertools
+import signal
+import subprocess
+import time
+
+import pytest
+
+from chaos.check import headers_of, job_id_in, read_commits
+from chaos.stage import HOUR_US, WORKER, Stage
+from harness.gates import Gate
+from harness.programs import clean_environment, program_path
+from harness.waiting import wait_for
+
+_numbers = itertools.count(1)
+RESUMES_WITHIN_S = 30
+
+
+class Scene:
+    """The stage, as a test sees it."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.hub, self.haul, self.slots = stage.hub, stage.haul, stage.slots
+        self.haul.events.wait  # noqa: B018 - follows from here on
+
+    def start(self, *numbers, **env):
+        for number in numbers:
+            self.slots[number].start(**env)
+        for number in numbers:
+            self.slots[number].worker.wait_ready(60)
+        return self.slots[numbers[0]]
+
+    def send(self, kind="apply", job_id=None, subject=None, **data):
+        job_id = job_id or f"f{next(_numbers)}"
+        self.haul.send(data, kind=kind, worker=WORKER, job_id=job_id, subject=subject or job_id)
+        return job_id
+
+    def ledger(self, job_id, what="state"):
+        rows = self.hub.query(f"SELECT {what} FROM haul.ledger WHERE job_id = %s", job_id)
+        return rows[0][0] if rows else None
+
+    def starts(self, job_id):
+        """(seconds since the epoch, fence, pid) of each, in order."""
+        return self.hub.query("SELECT extract(epoch FROM at)::float8, fence, pid FROM starts WHERE job_id = %s"
+                              " ORDER BY at", job_id)
+
+    def applied(self, job_id):
+        """The fences it was applied under."""
+        return [fence for (fence,) in self.hub.query("SELECT fence FROM applied WHERE job_id = %s ORDER BY number", job_id)]
+
+    def wait_started(self, job_id, times=1):
+        wait_for(lambda: len(self.starts(job_id)) >= times, f"start {times} of {job_id}", 60)
+
+    def wait_state(self, state, *job_ids, timeout_s=60):
+        wait_for(lambda: not [job for job in job_ids if self.ledger(job) != state], f"{state} of {job_ids}", timeout_s)
+
+    def wait_committed(self, timeout_s=60):
+        wait_for(lambda: not self.stage.lags(), "all offsets to be committed", timeout_s, every_s=0.3)
+
+    def ends(self, job_id):
+        """The ids of its terminal events, as often as they were told."""
+        return [event["id"] for event in self.haul.events_of(job_id)
+                if event["state"] in ("succeeded", "dead_lettered", "cancelled")]
+
+    def letters(self, job_id):
+        """The redrive counts of its dead letters."""
+        return sorted(int(headers_of(letter).get("haul-redrive-count", "0"))
+                      for letter in self.haul.topics.read(self.stage.dlq_topic) if job_id_in(letter.value()) == job_id)
+
+    def commits(self):
+        return read_commits(self.haul.topics, self.stage.group)
+
+    def assert_never_back(self):
+        last = {}
+        for place, (offset, _) in self.commits():
+            assert offset >= last.get(place, 0), f"the commit of {place} went back from {last[place]} to {offset}"
+            last[place] = offset
+
+    def assert_applied_once(self, *job_ids):
+        for job_id in job_ids:
+            assert len(self.applied(job_id)) == 1, f"{job_id}: {self.applied(job_id)} of {self.starts(job_id)}"
+            assert set(self.ends(job_id)) == {f"{job_id}:succeeded"}, self.ends(job_id)
+
+    def wait_done(self, *job_ids, timeout_s=60):
+        """Succeeded, applied once, told, and nothing left behind."""
+        self.wait_state("succeeded", *job_ids, timeout_s=timeout_s)
+        for job_id in job_ids:
+            wait_for(lambda job_id=job_id: self.ends(job_id), f"the end of {job_id} to be told", timeout_s)
+        self.wait_committed(timeout_s)
+        self.assert_applied_once(*job_ids)
+        self.assert_never_back()
+
+    def replay(self, *options):
+        command = [program_path("haul"), "dlq", "replay", "--worker", WORKER, *options]
+        return subprocess.Popen(command, env=clean_environment(self.haul.env()), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def end(self):
+        self.stage.heal()
+        for slot in self.slots:
+            if slot.is_running():
+                slot.stop()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    stage = Stage(tmp_path_factory.mktemp("faults"), slots=2, options={"HAUL_JOB_THREADS": 4})
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def scene(stage):
+    scene = Scene(stage)
+    yield scene
+    scene.end()
+
+
+# --- SIGKILL between effect and commit: redelivered; one ledger row -------------------------------------
+
+def test_killed_between_the_effect_and_the_commit(scene):
+    first = scene.start(0)
+    job = scene.send(crash_starts=1, crash_late=True)
+    assert first.worker.wait_ended(30) == 99
+    assert len(scene.applied(job)) == 1 and scene.ledger(job) == "running"
+    scene.start(1)
+    scene.wait_done(job)
+    assert len(scene.starts(job)) == 2, "it was delivered again"
+    assert scene.hub.query("SELECT count(*) FROM haul.ledger WHERE job_id = %s", job) == [(1,)]
+
+
+# --- SIGSTOP longer than the lock's TTL: the stale fence is rejected, its commit dropped ----------------
+
+def test_a_frozen_worker_s_fence_is_stale_when_it_wakes(scene):
+    first = scene.start(0)
+    job = scene.send(sleep_ms=3000, deaf=True)
+    scene.wait_started(job)
+    first.signal(signal.SIGSTOP)
+    scene.start(1)
+    scene.wait_started(job, 2)
+    scene.wait_state("succeeded", job)
+    first.signal(signal.SIGCONT)
+    wait_for(lambda: (first.worker.metric("haul_fenced_total") or 0)
+             + (first.worker.metric("haul_leases_lost_total") or 0) >= 1, "the sleeper to learn of it")
+    scene.wait_done(job)
+    (_, stale, stale_pid), (_, newest, _) = scene.starts(job)
+    assert stale < newest and stale_pid == first.worker.pid
+    assert scene.applied(job) == [newest], "the stale fence was refused"
+
+
+# --- members join and leave once a second: committed never goes back; no gap ----------------------------
+
+def test_members_that_come_and_go_each_second_rewind_nothing(scene):
+    scene.start(0)
+    jobs, until = [], time.monotonic() + 12
+    while time.monotonic() < until:
+        scene.slots[1].start()
+        jobs += [scene.send(sleep_ms=30) for _ in range(15)]
+        time.sleep(1)
+        scene.slots[1].stop()
+        jobs += [scene.send(sleep_ms=30) for _ in range(15)]
+        time.sleep(1)
+    scene.wait_done(*jobs, timeout_s=90)
+
+
+# --- partitions lost mid-job: nothing committed from the old epoch --------------------------------------
+
+def test_partitions_lost_in_the_middle_of_a_job(scene):
+    """The worker is cut off from the broker for longer than its session, and gets its partitions back while the job
+    still runs: the end of the old delivery completes nothing, the new one's does."""
+    worker = scene.start(0).worker
+    job = scene.send(sleep_ms=14000, deaf=True)
+    scene.wait_started(job)
+    link = scene.slots[0].links["kafka"]
+    link.hold()
+    time.sleep(6)
+    link.reset()
+    link.heal()
+    wait_for(lambda: (worker.metric("haul_rebalances_total") or 0) >= 2, "the partitions to be given again", 30)
+    assert scene.ledger(job) == "running", "the job has outlived its epoch"
+    assert sum(scene.stage.lags().values()) == 1, "nothing is committed of it"
+    scene.wait_done(job)
+    assert len(scene.starts(job)) == 1, "its lease was kept all the time"
+
+
+# --- Redis FLUSHALL, restart, fail-over: duplicates attempted, none applied -----------------------------
+
+def running_jobs(scene, count=6, sleep_ms=2500):
+    jobs = [scene.send(sleep_ms=sleep_ms) for _ in range(count)]
+    for job in jobs:
+        scene.wait_started(job)
+    return jobs
+
+
+def test_flushall_doubles_nothing(scene):
+    scene.start(0, 1)
+    jobs = running_jobs(scene)
+    copies = [scene.send(job_id=job, subject=f"copy of {job}", sleep_ms=2500) for job in jobs]
+    for _ in range(5):
+        scene.stage.redis.connect(scene.stage.redis.master).flushall()
+        time.sleep(0.3)
+    scene.wait_done(*copies)
+
+
+def test_a_redis_that_restarts_empty_doubles_nothing(scene):
+    scene.start(0, 1)
+    jobs = running_jobs(scene)
+    scene.stage.servers.kill("redis")
+    copies = [scene.send(job_id=job, subject=f"copy of {job}", sleep_ms=2500) for job in jobs]
+    time.sleep(1)
+    scene.stage.servers.start("redis")
+    scene.wait_done(*copies)
+
+
+def test_a_fail_over_to_a_replica_that_is_behind_doubles_nothing(scene):
+    redis = scene.stage.redis
+    redis.follow()
+    redis.connect(1 - redis.master).replicaof("NO", "ONE")  # it hears of nothing any more
+    scene.start(0, 1)
+    jobs = running_jobs(scene)
+    copies = [scene.send(job_id=job, subject=f"copy of {job}", sleep_ms=2500) for job in jobs]
+    redis.fail_over()
+    scene.stage.lead_redis()
+    scene.wait_done(*copies)
+
+
+# --- Redis or broker connection reset: consumption resumes within 30 s ----------------------------------
+
+def assert_resumes(scene):
+    began = time.monotonic()
+    jobs = [scene.send() for _ in range(8)]
+    scene.wait_state("succeeded", *jobs, timeout_s=RESUMES_WITHIN_S)
+    assert time.monotonic() - began < RESUMES_WITHIN_S
+    scene.wait_done(*jobs)
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis", "postgres"])
+def test_work_goes_on_after_connections_are_reset(scene, server):
+    scene.start(0)
+    link = scene.slots[0].links[server]
+    for _ in range(5):
+        link.reset()
+        time.sleep(0.2)
+    assert_resumes(scene)
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis", "postgres"])
+def test_work_goes_on_after_a_cut(scene, server):
+    """Nobody hears of a cut: packets are lost for longer than session and lease, then all is well."""
+    scene.start(0)
+    assert_resumes(scene)
+    link = scene.slots[0].links[server]
+    link.hold()
+    time.sleep(5)
+    link.heal()
+    assert_resumes(scene)
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis", "postgres"])
+def test_work_goes_on_after_a_server_was_killed(scene, server):
+    scene.start(0)
+    if server == "redis" and scene.stage.redis.master == 1:
+        scene.stage.redis.process.kill()
+        scene.stage.redis.process.wait()
+        time.sleep(3)
+        scene.stage.redis.start_second()
+    else:
+        scene.stage.servers.kill(server)
+        time.sleep(3)
+        scene.stage.servers.start(server)
+    assert_resumes(scene)
+
+
+# --- broker down while a dead letter is produced: source offset not committed ---------------------------
+
+def test_no_offset_is_committed_before_its_dead_letter_is_there(scene):
+    """The dead-letter topic alone is away: commits would go through."""
+    scene.start(0)
+    scene.haul.topics.delete(scene.stage.dlq_topic)
+    job = scene.send(fail="permanent", fail_starts=1000000)
+    others = [scene.send() for _ in range(20)]
+    scene.wait_state("dead_lettered", job)
+    scene.wait_state("succeeded", *others)
+    time.sleep(3)
+    assert sum(scene.stage.lags().values()) >= 1, "its offset was committed without a dead letter"
+    scene.haul.topics.create(scene.stage.dlq_topic)
+    wait_for(lambda: scene.letters(job), "the dead letter", 60)
+    scene.wait_committed()
+    wait_for(lambda: set(scene.ends(job)) == {f"{job}:dead_lettered"}, "its end")
+
+
+def test_the_broker_dies_while_a_dead_letter_is_produced(scene):
+    scene.start(0)
+    job = scene.send(fail="permanent", fail_starts=1000000, sleep_ms=1500)
+    scene.wait_started(job)
+    scene.stage.servers.kill("kafka")
+    scene.wait_state("dead_lettered", job)
+    scene.slots[0].kill()
+    scene.stage.servers.start("kafka")
+    assert scene.letters(job) == [] and sum(scene.stage.lags().values()) >= 1
+    scene.start(1)
+    wait_for(lambda: scene.letters(job), "the dead letter", 60)
+    scene.wait_committed()
+    assert len(scene.starts(job)) == 1, "it was given up once, and told by whoever came after"
+
+
+# --- a job that crashes the process: dead letter after N starts; others go on ---------------------------
+
+def test_poison_is_given_up_and_others_go_on(scene):
+    env = {"HAUL_MAX_STARTS": 3}
+    scene.start(0, 1, **env)
+    poison = scene.send(crash_starts=1000000, sleep_ms=300)
+    others = [scene.send(sleep_ms=50) for _ in range(20)]
+    until = time.monotonic() + 60
+    while scene.ledger(poison) != "dead_lettered":
+        assert time.monotonic() < until, f"still {scene.ledger(poison)} after {len(scene.starts(poison))} starts"
+        for slot in scene.slots:
+            slot.start(**env)  # what runs it in production starts it again
+        time.sleep(0.1)
+    for slot in scene.slots:
+        slot.start(**env)
+    assert len(scene.starts(poison)) == 3 and scene.ledger(poison, "error_code") == "job.poison"
+    scene.wait_done(*others)
+    assert scene.letters(poison)
+
+
+# --- redrive twice, with a crash: applied once; loop count holds ----------------------------------------
+
+def test_a_replay_that_dies_and_is_begun_again(scene):
+    """The operator's replay is killed between two letters; the next one puts nothing back twice."""
+    scene.start(0)
+    jobs = [scene.send("chain", fail="permanent", fail_starts=1) for _ in range(6)]
+    scene.wait_state("dead_lettered", *jobs)
+    for job in jobs:
+        wait_for(lambda job=job: scene.letters(job), "the dead letter")
+    before = {job: len(scene.starts(job)) for job in jobs}
+    replay = scene.replay("--kind", "chain", "--rate", "2")
+    wait_for(lambda: sum(scene.ledger(job) == "succeeded" for job in jobs) >= 2, "two to be put back")
+    replay.kill()
+    replay.wait()
+    for _ in range(2):
+        replay = scene.replay("--kind", "chain", "--rate", "0", "--from-start")
+        output, _ = replay.communicate(timeout=60)
+        assert replay.returncode == 0, output
+    scene.wait_state("succeeded", *jobs)
+    scene.wait_committed()
+    for job in jobs:
+        assert scene.ledger(job, "redrive_count") == 1, f"{job} was put back {scene.ledger(job, 'redrive_count')} times"
+        assert len(scene.applied(job)) == 1 and len(scene.starts(job)) == before[job] + 1
+        wait_for(lambda job=job: f"{job}:succeeded:r1" in scene.ends(job), f"the end of {job}")
+
+
+def test_a_job_is_put_back_only_so_often(scene):
+    scene.start(0)
+    job = scene.send(fail="permanent", fail_starts=1000000)
+    for times in range(3):
+        scene.wait_state("dead_lettered", job)
+        wait_for(lambda times=times: times in scene.letters(job), f"letter {times}")
+        replay = scene.replay("--job", job, "--redrive-max", "2", "--from-start")
+        replay.communicate(timeout=60)
+        if times < 2:
+            wait_for(lambda times=times: scene.ledger(job, "redrive_count") == times + 1, f"redrive {times + 1}")
+    scene.wait_committed()
+    assert scene.ledger(job, "redrive_count") == 2 and len(scene.starts(job)) == 3
+    assert scene.ledger(job) == "dead_lettered"
+
+
+# --- cancel against complete: one terminal state --------------------------------------------------------
+
+def cancel(scene, job):
+    [(verdict,)] = scene.hub.query("SELECT verdict FROM haul.ledger_cancel(%s, 'enough', 'test')", job)
+    return verdict
+
+
+def test_a_cancel_that_comes_while_the_success_is_written(scene):
+    """The outcome's statement stands in the hub when the cancel is asked for: it comes too late."""
+    scene.start(0)
+    job = f"f{next(_numbers)}"
+    with Gate(scene.hub, "haul.ledger", "UPDATE", f"NEW.job_id = '{job}' AND NEW.state = 'succeeded'") as gate:
+        scene.send(job_id=job)
+        gate.wait_reached()
+        canceller = subprocess.Popen([program_path("haul"), "cancel", job], env=clean_environment(scene.haul.env()),
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for(lambda: scene.hub.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%ledger_cancel%%'"
+                                         " AND wait_event_type = 'Lock'"), "the cancel to wait behind it")
+        gate.open()
+        output, _ = canceller.communicate(timeout=30)
+    assert canceller.returncode == 1 and "too late" in output
+    scene.wait_done(job)
+
+
+def test_a_success_that_comes_while_the_cancel_is_written(scene):
+    """The job is over when its end by a cancel stands written, and not yet told to its worker."""
+    scene.start(0)
+    jobs = [scene.send(sleep_ms=600, deaf=True) for _ in range(4)]
+    for job in jobs:
+        scene.wait_started(job)
+    assert {cancel(scene, job) for job in jobs} == {"asked"}
+    wait_for(lambda: all(scene.ends(job) for job in jobs), "their ends")
+    scene.wait_committed()
+    for job in jobs:
+        [end] = set(scene.ends(job))
+        assert end == f"{job}:{scene.ledger(job)}", f"told {end}, and it is {scene.ledger(job)}"
+
+
+def test_cancels_at_any_moment_leave_one_end(scene):
+    scene.start(0, 1)
+    jobs = []
+    for number in range(40):
+        job = scene.send(sleep_ms=number * 3, **({"fail": "retry", "fail_attempts": 1} if number % 3 == 0 else {}))
+        jobs.append(job)
+        if number % 2:
+            time.sleep(0.01)
+        cancel(scene, jobs[max(number - 2, 0)])
+    wait_for(lambda: all(scene.ledger(job) in ("succeeded", "cancelled") for job in jobs), "all to end", 60)
+    wait_for(lambda: all(scene.ends(job) for job in jobs), "all to be told", 60)
+    scene.wait_committed()
+    for job in jobs:
+        [end] = set(scene.ends(job))
+        assert end == f"{job}:{scene.ledger(job)}"
+        assert len(scene.applied(job)) <= 1 and (scene.ledger(job) == "cancelled" or scene.applied(job))
+
+
+# --- clock +/- 1 h: no early retry, no double lock ------------------------------------------------------
+
+RETRY = {"HAUL_RETRY_SCALE_PERCENT": 40}  # the first tier is 2 s then
+TIER_S = 2 * 0.9  # jitter takes a tenth at the most
+
+
+def retry_gap(scene, fails_on, taken_by, shift_us, during_fail):
+    """Seconds between the first start and the second, where one of two workers has another time."""
+    [one, other] = [scene.slots[number] for number in (fails_on, taken_by)]
+    (one if during_fail else other).clock.shift(shift_us)
+    scene.start(fails_on, **RETRY)
+    job = scene.send(fail="retry", fail_attempts=1, max_attempts=2)
+    scene.wait_state("waiting", job)
+    wait_for(lambda: len(scene.starts(job)) == 1, "the first start")
+    one.kill()
+    scene.start(taken_by, **RETRY)
+    scene.wait_done(job, timeout_s=RESUMES_WITHIN_S)
+    first, second = scene.starts(job)
+    return second[0] - first[0]
+
+
+@pytest.mark.parametrize("shift_us", [HOUR_US, -HOUR_US], ids=["ahead", "behind"])
+def test_a_retry_told_by_a_wrong_clock_is_neither_early_nor_an_hour_late(scene, shift_us):
+    assert retry_gap(scene, 0, 1, shift_us, during_fail=True) >= TIER_S
+
+
+@pytest.mark.parametrize("shift_us", [HOUR_US, -HOUR_US], ids=["ahead", "behind"])
+def test_a_retry_taken_by_a_wrong_clock_is_neither_early_nor_an_hour_late(scene, shift_us):
+    assert retry_gap(scene, 0, 1, shift_us, during_fail=False) >= TIER_S
+
+
+@pytest.mark.parametrize("shift_us", [HOUR_US, -HOUR_US], ids=["ahead", "behind"])
+def test_a_clock_that_jumps_gives_no_lease_away(scene, shift_us):
+    """While jobs run and copies of them wait with another worker."""
+    scene.start(0, 1)
+    jobs = running_jobs(scene, count=4, sleep_ms=4000)
+    copies = [scene.send(job_id=job, subject=f"copy of {job}", sleep_ms=4000) for job in jobs]
+    for slot in scene.slots:
+        slot.clock.shift(shift_us)
+    scene.wait_done(*copies)
+    for job in jobs:
+        assert len(scene.starts(job)) == 1, f"{job} was started beside itself: {scene.starts(job)}"
