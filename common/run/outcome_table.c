@@ -25,8 +25,9 @@ static const enum action actions[OUTCOME_COUNT][REASON_COUNT] = {
 
 bool outcome_is_outage(const struct err *err)
 {
-    static const char *const codes[] = {"hub.unreachable", "redis.unreachable",
-                                        "kafka.unreachable"};
+    static const char *const codes[] = {"hub.unreachable",   "hub.commit_unknown",
+                                        "hub.resources",     "hub.read_only",
+                                        "redis.unreachable", "kafka.unreachable"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         if (err->outcome == OUTCOME_RETRY && strcmp(err->code, codes[i]) == 0)
             return true;

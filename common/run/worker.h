@@ -14,8 +14,8 @@
  * What `run` returns decides what happens (run/outcome_table.c):
  *   OK         the result goes into the ledger, `succeeded` is told
  *   RETRY      a later attempt, up to the kind's maximum and the deadline; then dead letter.
- *              Codes "hub.unreachable", "redis.unreachable", "kafka.unreachable": no attempt is
- *              counted
+ *              Codes "hub.unreachable", "hub.commit_unknown", "hub.resources", "hub.read_only",
+ *              "redis.unreachable", "kafka.unreachable" (outages): no attempt is counted
  *   THROTTLED  later, as err->retry_after_ms says; no attempt is counted
  *   PERMANENT  dead letter       POISON  dead letter
  *   CANCELLED  `cancelled` when that was asked for; else (fenced off, lease lost, shutdown) the job

@@ -22,6 +22,7 @@ class Planned:
     again_after_s: list = field(default_factory=list)  # the same record once more
     cancel_after_s: float = None
     number: int = 0  # its place among those that were sent
+    priority: int = 0  # of the stage's jobs topics
     raw: str = None  # sent as it is: no job
     sent: str = None
 
@@ -46,7 +47,9 @@ def quick(rng, job):
 
 def chain(rng, job):
     quick(rng, job)
-    job.kind, job.subject = "chain", f"chain{rng.randrange(SUBJECTS)}"
+    number = rng.randrange(SUBJECTS)
+    job.kind, job.subject = "chain", f"chain{number}"
+    job.data["workspace_id"] = WORKSPACES[number % len(WORKSPACES)]  # a subject is a workspace's own
 
 
 def long(rng, job):
@@ -126,5 +129,7 @@ class Generator:
             job.again_after_s = [rng.choice((0, 0, 0.05, 1, 4)) for _ in range(rng.choice((1, 1, 2)))]
         if rng.random() < 0.03 and job.what not in NO_LEDGER:
             job.cancel_after_s = rng.choice((-0.5, 0, 0.05, 0.5, 2))
+        if job.kind != "chain":  # a class of its own is an order of its own
+            job.priority = rng.choices((0, 1, 2), (8, 1, 1))[0]
         self.jobs[job.job_id] = job
         return job

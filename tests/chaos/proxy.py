@@ -159,5 +159,12 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
 
     def close(self):
+        async def end():
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)

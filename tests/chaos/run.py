@@ -54,7 +54,6 @@ class Run:
         producer = self.stage.servers.producer(**{"max.in.flight": 1, "message.timeout.ms": 300000,
                                                   "reconnect.backoff.max.ms": 500})
         later, began = [], time.monotonic()
-        topic = self.stage.jobs_topics[0]
 
         def put(job):
             def delivered(error, _):
@@ -62,7 +61,7 @@ class Run:
                     self.delivered[job.job_id] = job
                 else:
                     self.failures.append(f"{job.job_id} was not delivered: {error}")
-            producer.produce(topic, job.value(), job.key, on_delivery=delivered)
+            producer.produce(self.stage.jobs_topics[job.priority], job.value(), job.key, on_delivery=delivered)
 
         while (now := time.monotonic() - began) < self.length_s or later:
             while now < self.length_s and len(self.generator.jobs) < now * self.rate:

@@ -23,7 +23,7 @@ from harness.waiting import wait_for
 
 WORKER = "testkind"
 TIERS = ("5s", "30s", "2m", "10m", "1h")
-CLASSES = ("",)
+CLASSES = ("", ".interactive", ".bulk")
 SERVERS = ("kafka", "redis", "postgres")
 QUICK = {"HAUL_RETRY_SCALE_PERCENT": 2, "HAUL_SESSION_TIMEOUT_MS": 3000, "HAUL_LEASE_TTL_MS": 3000,
          "HAUL_DRAIN_TIMEOUT_MS": 1500, "HAUL_REVOKE_DRAIN_MS": 1000, "HAUL_COMMIT_INTERVAL_MS": 200}
@@ -274,7 +274,7 @@ class Stage:
         self.dlq_topic, self.events_topic, self.group = f"{jobs}.dlq", f"{self.haul.prefix}events", jobs
         self.read_topics = self.jobs_topics + [f"{jobs}.retry.{tier}" for tier in TIERS]
         self.haul.topics.create(*self.read_topics, self.events_topic, partitions=partitions)
-        self.haul.topics.create(self.dlq_topic)
+        self.haul.topics.create(self.dlq_topic, f"{jobs}.quarantine")
 
     # --- while it runs ---------------------------------------------------------------------------
 

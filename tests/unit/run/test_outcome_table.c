@@ -46,6 +46,10 @@ static void test_outages_are_nobody_s_fault(void)
         enum action action;
     } cases[] = {
         {OUTCOME_RETRY, "hub.unreachable", ACTION_WAIT},
+        {OUTCOME_RETRY, "hub.commit_unknown", ACTION_WAIT},
+        {OUTCOME_RETRY, "hub.resources", ACTION_WAIT},
+        {OUTCOME_RETRY, "hub.read_only", ACTION_WAIT},
+        {OUTCOME_RETRY, "hub.conflict", ACTION_RETRY},
         {OUTCOME_RETRY, "redis.unreachable", ACTION_WAIT},
         {OUTCOME_RETRY, "kafka.unreachable", ACTION_WAIT},
         {OUTCOME_RETRY, "connect.refused", ACTION_RETRY},
