@@ -18,6 +18,7 @@ struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
         return NULL;
     a->rt = rt;
     a->delivery = delivery;
+    a->slot.owner = delivery;
     a->workspace_id = "";
     a->kind_name = "unknown";
     a->kind_number = rt->worker->kind_count;

@@ -322,3 +322,17 @@ void keeper_stop_all(struct keeper *keeper, enum stop_reason reason, bool unleas
     }
     pthread_mutex_unlock(&keeper->lock);
 }
+
+bool keeper_stop_of(struct keeper *keeper, const void *owner, enum stop_reason reason)
+{
+    bool is_asked = false;
+    pthread_mutex_lock(&keeper->lock);
+    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
+        if (slot->owner != owner || slot->reason != STOP_NONE || slot->is_over)
+            continue;
+        stop_slot(slot, reason);
+        is_asked = true;
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return is_asked;
+}

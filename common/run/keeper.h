@@ -22,10 +22,12 @@ enum stop_reason {
     STOP_DEADLINE, /* the job's own */
     STOP_LEASE,    /* lost, or not renewed for its whole time */
     STOP_SHUTDOWN, /* the grace of SIGTERM is over */
+    STOP_HEAD,     /* it alone holds back a full window of its partition */
 };
 
 struct keeper_slot {
     struct keeper_slot *previous, *next;
+    const void *owner; /* for keeper_stop_of; set before it is entered */
     bool has_lease;
     bool is_entered;
     int renewal;               /* place among those that are being renewed; -1 = none */
@@ -69,8 +71,8 @@ MUST_USE enum outcome keeper_open(struct keeper *keeper, const struct keeper_opt
                                   struct err *err);
 void keeper_close(struct keeper *keeper);
 
-/* The slot is empty memory. From now on its lease (which may be NULL) is renewed, and its deadline
- * and cancels are minded. `deadline_us` 0 = none. */
+/* The slot is empty memory, but for its owner. From now on its lease (which may be NULL) is
+ * renewed, and its deadline and cancels are minded. `deadline_us` 0 = none. */
 void keeper_enter(struct keeper *keeper, struct keeper_slot *slot, const struct lease *lease,
                   int64_t deadline_us);
 /* The work begins. `event` says who it is (job_id, kind, attempt, sequence of the next event, ...)
@@ -89,5 +91,8 @@ void keeper_progress(struct keeper *keeper, struct keeper_slot *slot,
 enum stop_reason keeper_reason(struct keeper *keeper, struct keeper_slot *slot);
 /* Asks every job to stop; with `unleased_only` just those that no lease protects. */
 void keeper_stop_all(struct keeper *keeper, enum stop_reason reason, bool unleased_only);
+
+/* Asks the job whose slot has this owner; false when there is none, or it was asked before. */
+bool keeper_stop_of(struct keeper *keeper, const void *owner, enum stop_reason reason);
 
 #endif

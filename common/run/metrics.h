@@ -43,7 +43,9 @@ struct metrics {
     metric retries[RETRY_TIER_COUNT];
     metric handed_back, fenced, leases_busy, behind, demoted;
     metric partitions, paused, rebalances;
-    metric commits, commit_failures, offsets_incomplete;
+    metric commits, commit_failures;
+    metric offsets_incomplete, offsets_beyond, offsets_uncommitted; /* of all partitions */
+    metric records_known, heads_stopped;
     metric waiting_on[SERVICE_COUNT]; /* job threads that wait for it */
     metric oldest_read_us;            /* monotonic; of the oldest record not done; 0 = none */
     metric polled_us;                 /* monotonic; when the poll loop last went round */

@@ -1,17 +1,20 @@
 /*
  * partitions: the poll thread's table of what it reads: offsets, held records, pauses.
  *
- * Is:      the state of one assignment (an epoch). A new assignment is a new table.
+ * Is:      the state of one assignment (an epoch). A new assignment is a new table. What is
+ * complete beyond the committed offsets is read from the commits' metadata, and written there.
  * Owns:    the deliveries that it holds back.
  * Threads: the poll thread alone.
  */
 #ifndef HAUL_RUN_PARTITIONS_H
 #define HAUL_RUN_PARTITIONS_H
 
-#include "model/offset_map.h"
+#include "model/offset_map_encode.h"
 #include "run/runtime.h"
 
-#define PARTITION_WINDOW 4096 /* offsets between the lowest incomplete one and the highest */
+/* Offsets between the lowest incomplete one and the highest: where a map begins, in the partition
+ * itself; it grows up to OFFSET_WINDOW_MAX, 4 KiB. */
+#define PARTITION_WINDOW 256
 
 struct partition {
     char topic[TOPIC_NAME_SIZE];
@@ -19,8 +22,13 @@ struct partition {
     int lane;
     int priority;
     struct offset_map map;
-    uint64_t bits[OFFSET_MAP_WORDS(PARTITION_WINDOW)];
-    int64_t committed; /* by us or before us; KAFKA_OFFSET_NONE = never */
+    uint64_t first_bits[OFFSET_MAP_WORDS(PARTITION_WINDOW)];
+    uint64_t *more_bits;    /* of a map that has grown; NULL = first_bits are used */
+    int64_t committed;      /* by us or before us; KAFKA_OFFSET_NONE = never */
+    uint64_t told;          /* map.completions as it was committed */
+    bool has_text;          /* what is committed has a map with it */
+    bool is_too_large;      /* the map did not fit the last time */
+    int64_t stuck_since_us; /* monotonic; its head holds back a full window; 0 = it does not */
     /* Read, and waiting for their time or for room in the window; in order. */
     struct delivery *held_head, *held_tail;
     bool is_paused;
@@ -32,6 +40,8 @@ struct partitions {
     struct partition *items;
     size_t last_found;
     size_t held;
+    char *texts;      /* OFFSET_MAP_TEXT_SIZE each; pages that no map needs are never touched */
+    bool is_textless; /* the broker takes no maps with commits */
 };
 
 /* A new epoch with these; the old table must be cleared. */
@@ -49,9 +59,11 @@ void partitions_hold(struct partitions *table, struct partition *partition,
                      struct delivery *delivery);
 struct delivery *partitions_unhold(struct partitions *table, struct partition *partition);
 
-/* The commits that are news: up to `max` into `ret_list`; topics point into the table. */
-size_t partitions_news(const struct partitions *table, struct kafka_partition *ret_list,
-                       size_t max);
+/* After OFFSET_FULL: true when the map has grown and `offset` fits. */
+bool partitions_grow(struct partition *partition, int64_t offset);
+
+/* The commits that are news: up to `max` into `ret_list`; topics and maps point into the table. */
+size_t partitions_news(struct partitions *table, struct kafka_partition *ret_list, size_t max);
 /* They were taken. */
 void partitions_committed(struct partitions *table, const struct kafka_partition *list,
                           size_t count);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "model/job.h"
 #include "run/dispatch.h"
 #include "run/signals.h"
@@ -44,12 +45,21 @@ static bool is_due(const struct poller *poller, const struct delivery *delivery)
 /* False: it has to wait for its time or for room. */
 static bool admit(struct poller *poller, struct partition *partition, struct delivery *delivery)
 {
+    struct offset_map *map = &partition->map;
+    int64_t offset = delivery->message.offset;
     if (!is_due(poller, delivery))
         return false;
-    switch (offset_map_take(&partition->map, delivery->message.offset)) {
+    /* What was restored has its room already. */
+    if (offset >= offset_map_top(map) && offset_map_is_pressed(map))
+        return false;
+    enum offset_taken taken = offset_map_take(map, offset);
+    if (taken == OFFSET_FULL && partitions_grow(partition, offset))
+        taken = offset_map_take(map, offset);
+    switch (taken) {
     case OFFSET_FULL:
         return false;
-    case OFFSET_KNOWN:
+    case OFFSET_KNOWN: /* complete before a crash or a rebalance, as the commit says */
+        metric_add(&poller->rt->metrics.records_known, 1);
         poller_free(poller, delivery);
         return true;
     case OFFSET_TAKEN:
@@ -193,14 +203,21 @@ static void poll_burst(struct poller *poller, int64_t timeout_ms)
 static void publish(struct poller *poller)
 {
     struct metrics *metrics = &poller->rt->metrics;
-    int64_t incomplete = 0;
-    for (size_t i = 0; i < poller->table.count; i++)
-        incomplete += (int64_t)poller->table.items[i].map.incomplete;
+    int64_t incomplete = 0, beyond = 0, uncommitted = 0;
+    for (size_t i = 0; i < poller->table.count; i++) {
+        const struct partition *it = &poller->table.items[i];
+        incomplete += it->map.incomplete;
+        beyond += offset_map_beyond(&it->map);
+        if (it->map.started)
+            uncommitted += offset_map_top(&it->map) - num_max_i64(it->committed, it->map.floor);
+    }
     const struct delivery *oldest = poller->oldest;
     while (oldest != NULL && !oldest->is_given_out)
         oldest = oldest->newer;
     metric_set(&metrics->oldest_read_us, oldest == NULL ? 0 : oldest->read_us);
     metric_set(&metrics->offsets_incomplete, incomplete);
+    metric_set(&metrics->offsets_beyond, beyond);
+    metric_set(&metrics->offsets_uncommitted, uncommitted);
     metric_set(&metrics->held, (int64_t)(poller->table.held + poller->delayed_count));
     metric_set(&metrics->unsettled, (int64_t)poller->live);
 }
@@ -216,6 +233,7 @@ static void go_round(struct poller *poller)
         try_held(poller);
     if (now_us >= poller->commit_due_us) {
         poller_commit(poller);
+        poller_check_heads(poller);
         publish(poller);
     }
     if (is_backed_up(poller)) {

@@ -55,6 +55,8 @@ void poller_delay(struct poller *poller, struct delivery *delivery);
 void poller_take_done(struct poller *poller, int64_t timeout_us);
 /* Commits what is news, if anything is. */
 void poller_commit(struct poller *poller);
+/* Head-of-line blocking: a job that alone holds back a full window for too long is stopped. */
+void poller_check_heads(struct poller *poller);
 /* Frees what no job thread works on: queued, delayed, held. */
 void poller_drop_waiting(struct poller *poller);
 void poller_pause(struct poller *poller, struct partition *partition, bool pause);

@@ -62,6 +62,19 @@ void poller_take_done(struct poller *poller, int64_t timeout_us)
     }
 }
 
+/* A broker that was told to take less metadata: the commits matter more than their maps. */
+static bool goes_textless(struct poller *poller, const struct kafka_partition *list, size_t count,
+                          enum outcome outcome)
+{
+    bool has_text = false;
+    for (size_t i = 0; i < count; i++)
+        has_text = has_text || list[i].metadata != NULL;
+    if (outcome != OUTCOME_PERMANENT || !has_text)
+        return false;
+    poller->table.is_textless = true;
+    return true;
+}
+
 void poller_commit(struct poller *poller)
 {
     struct runtime *rt = poller->rt;
@@ -70,14 +83,48 @@ void poller_commit(struct poller *poller)
     size_t count;
     poller->commit_due_us = clock_monotonic_us() + rt->conf->commit_interval_ms * US_PER_MS;
     while ((count = partitions_news(&poller->table, list, 64)) > 0) {
-        if (kafka_consumer_commit(poller->consumer, list, count, COMMIT_TIMEOUT_MS, &err) !=
-            OUTCOME_OK) {
+        enum outcome outcome =
+            kafka_consumer_commit(poller->consumer, list, count, COMMIT_TIMEOUT_MS, &err);
+        if (outcome != OUTCOME_OK) {
             metric_add(&rt->metrics.commit_failures, 1);
             LOG_AT(LOG_WARN, "kafka.not_committed", LOG_ERR_FIELDS(&err));
+            if (goes_textless(poller, list, count, outcome))
+                continue;
             return;
         }
         metric_add(&rt->metrics.commits, 1);
         partitions_committed(&poller->table, list, count);
+    }
+}
+
+/* A job that waits for something (a lease, a breaker, its turn) is not the keeper's: it goes on. */
+static void stop_head(struct poller *poller, const struct partition *it)
+{
+    size_t slot = (size_t)(it - poller->table.items);
+    for (const struct delivery *d = poller->oldest; d != NULL; d = d->newer) {
+        bool is_head = d->partition == slot && d->epoch == poller->table.epoch &&
+                       d->message.offset == it->map.committed;
+        if (!is_head || !keeper_stop_of(&poller->rt->keeper, d, STOP_HEAD))
+            continue;
+        metric_add(&poller->rt->metrics.heads_stopped, 1);
+        LOG_AT(LOG_WARN, "job.head_of_line", LOG_TEXT("topic", it->topic),
+               LOG_INT("partition", it->number), LOG_INT("offset", it->map.committed),
+               LOG_INT("span", offset_map_span(&it->map)));
+        return;
+    }
+}
+
+void poller_check_heads(struct poller *poller)
+{
+    int64_t now_us = clock_monotonic_us();
+    for (size_t i = 0; i < poller->table.count; i++) {
+        struct partition *it = &poller->table.items[i];
+        bool is_stuck = offset_map_is_stuck(&it->map);
+        if (!is_stuck || it->stuck_since_us == 0)
+            it->stuck_since_us = is_stuck ? now_us : 0;
+        if (is_stuck &&
+            now_us - it->stuck_since_us >= poller->rt->conf->head_of_line_ms * US_PER_MS)
+            stop_head(poller, it);
     }
 }
 

@@ -55,6 +55,10 @@ static const struct field fields[] = {
               "How long SIGTERM waits for running jobs before they are handed back."),
     INT_FIELD(revoke_drain_ms, 0, 60000, "ms", "2000",
               "How long a rebalance waits for running jobs."),
+    INT_FIELD(
+        head_of_line_ms, 0, 86400000, "ms", "600000",
+        "How long one job may hold back its partition, when the thousands behind it are done, "
+        "before it is stopped and given up."),
     INT_FIELD(commit_interval_ms, 10, 60000, "ms", "500", "How often offsets are committed."),
     INT_FIELD(session_timeout_ms, 1000, 300000, "ms", "10000",
               "How long the group waits for a worker that is silent."),

@@ -22,6 +22,7 @@ enum outcome job_check(const struct job_context *job, struct err *err)
         [STOP_DEADLINE] = {"job.deadline", "the job's deadline has passed"},
         [STOP_LEASE] = {"fenced", "the job's lease was lost"},
         [STOP_SHUTDOWN] = {"job.shutdown", "the worker stops"},
+        [STOP_HEAD] = {"job.head_of_line", "the job holds back all others of its partition"},
     };
     if (!job_is_cancelled(job))
         return OUTCOME_OK;

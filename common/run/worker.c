@@ -235,9 +235,9 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
         _exit(refuse(err));
     status = run_loop(rt, &poller, &threads);
     health_close(&health); /* it asks the others */
-    keeper_close(&rt->keeper);
     outbox_close(&rt->outbox, FLUSH_MS);
     poller_close(&poller);
+    keeper_close(&rt->keeper); /* the poller's last revocation asks it to stop jobs */
     done_queues(rt);
     LOG_AT(LOG_INFO, "worker.stopped", LOG_INT("status", status));
     return status;

@@ -28,8 +28,12 @@ void bus_value(const char *topic, size_t i, struct str *to);
 /* Records of the topics whose name begins so, that are not committed. */
 int64_t bus_lag(const char *topic_start);
 int64_t bus_committed(const char *topic, int partition);
+/* Offsets beyond the committed one that its metadata calls complete. */
+int64_t bus_complete_beyond(const char *topic, int partition);
+/* Commits with metadata are refused, as by a broker that is set to take none. */
+void bus_refuse_metadata(bool refuse);
 /* Commits that went back, were made for partitions that were not assigned, or passed over a job
- * that the ledger knows neither as ended nor as waiting. */
+ * (or called one complete) that is neither ended nor waiting nor in another topic. */
 int bus_bad_commits(void);
 
 /* ---- the hub and Redis ---- */

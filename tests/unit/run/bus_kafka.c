@@ -1,5 +1,6 @@
 /* bus_kafka: io/kafka.h in memory; see bus.h. */
 #include "bus.h"
+#include "model/offset_map_encode.h"
 
 #include "base/clock.h"
 #include "io/kafka.h"
@@ -27,6 +28,8 @@ struct log {
     struct record *records[RECORDS_MAX];
     int64_t count, position, committed;
     bool is_paused, is_subscribed;
+    char metadata[OFFSET_MAP_TEXT_SIZE];
+    bool may_pass[RECORDS_MAX]; /* found right once: its job may be started again since */
 };
 struct bus_topic {
     char name[256];
@@ -50,7 +53,7 @@ static size_t topic_count, round_robin;
 static struct pending pending[PENDING_MAX];
 static size_t pending_count;
 static int fail_reports, bad_commits;
-static bool hold_reports, is_assigned, rebalance_asked, rebalance_lost;
+static bool hold_reports, is_assigned, rebalance_asked, rebalance_lost, refuse_metadata;
 
 static struct bus_topic *topic_of(const char *name)
 {
@@ -90,7 +93,7 @@ void bus_reset(void)
     }
     topic_count = pending_count = 0;
     fail_reports = bad_commits = 0;
-    hold_reports = is_assigned = rebalance_asked = false;
+    hold_reports = is_assigned = rebalance_asked = refuse_metadata = false;
     pthread_mutex_unlock(&lock);
 }
 
@@ -294,7 +297,8 @@ static size_t list_partitions(struct kafka_partition *list)
             if (topics[t].logs[p].is_subscribed)
                 list[count++] = (struct kafka_partition){.topic = topics[t].name,
                                                          .partition = (int32_t)p,
-                                                         .offset = topics[t].logs[p].committed};
+                                                         .offset = topics[t].logs[p].committed,
+                                                         .metadata = topics[t].logs[p].metadata};
         }
     }
     pthread_mutex_unlock(&lock);
@@ -420,28 +424,83 @@ enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
     return set_paused(partitions, count, false);
 }
 
-/* True when the record's job is settled, or when it is no job. */
-static bool may_pass(const struct record *record)
+/* A record of that value in another topic: the job goes on from there. */
+static bool is_elsewhere(const struct log *log, const struct record *record)
+{
+    for (size_t i = 0; i < topic_count * PARTITIONS; i++) {
+        const struct log *other = &topics[i / PARTITIONS].logs[i % PARTITIONS];
+        bool is_own =
+            log >= topics[i / PARTITIONS].logs && log < topics[i / PARTITIONS].logs + PARTITIONS;
+        for (int64_t k = 0; k < other->count && !is_own; k++) {
+            if (other->records[k]->value_len == record->value_len &&
+                memcmp(other->records[k]->value, record->value, record->value_len) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* True when the record's job is settled, or goes on in another topic, or when it is no job. */
+static bool may_pass(struct log *log, int64_t offset)
 {
     static const char mark[] = "\"id\":\"";
+    const struct record *record = log->records[offset];
     const char *id = strstr(record->value, mark);
     char text[64] = "";
-    if (id == NULL)
+    if (id == NULL || log->may_pass[offset])
         return true;
     id += sizeof mark - 1;
     size_t len = strcspn(id, "\"");
     if (len < sizeof text)
         memcpy(text, id, len);
-    return bus_is_settled(text);
+    log->may_pass[offset] = bus_is_settled(text) || is_elsewhere(log, record);
+    return log->may_pass[offset];
+}
+
+/* Visits what a commit's metadata calls complete; the lock is held. */
+static int64_t count_beyond(struct log *log, int64_t offset, const char *metadata, int *ret_bad)
+{
+    static uint64_t bits[OFFSET_MAP_WORDS(OFFSET_WINDOW_MAX)];
+    struct offset_map map;
+    int64_t count = 0;
+    offset_map_init(&map, bits, OFFSET_WINDOW_MAX);
+    if (offset < 0 || !offset_map_restore(&map, offset, slice_of(metadata)))
+        return 0;
+    int64_t top = offset_map_top(&map);
+    for (int64_t at = offset; at < top; at++) {
+        if (offset_map_take(&map, at) != OFFSET_KNOWN)
+            continue;
+        count++;
+        *ret_bad += at >= log->count || !may_pass(log, at);
+    }
+    return count;
 }
 
 /* The lock is held. */
-static int judge_commit(const struct log *log, int64_t offset)
+static int judge_commit(struct log *log, const struct kafka_partition *commit)
 {
-    int bad = !is_assigned || offset < log->committed || offset > log->count;
-    for (int64_t i = log->committed < 0 ? 0 : log->committed; i < offset && bad == 0; i++)
-        bad += !may_pass(log->records[i]);
+    int bad = !is_assigned || commit->offset < log->committed || commit->offset > log->count;
+    for (int64_t i = log->committed < 0 ? 0 : log->committed; i < commit->offset && bad == 0; i++)
+        bad += !may_pass(log, i);
+    (void)count_beyond(log, commit->offset, commit->metadata, &bad);
     return bad;
+}
+
+int64_t bus_complete_beyond(const char *topic, int partition)
+{
+    int bad = 0;
+    pthread_mutex_lock(&lock);
+    struct log *log = &topic_of(topic)->logs[partition];
+    int64_t count = count_beyond(log, log->committed, log->metadata, &bad);
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+void bus_refuse_metadata(bool refuse)
+{
+    pthread_mutex_lock(&lock);
+    refuse_metadata = refuse;
+    pthread_mutex_unlock(&lock);
 }
 
 enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
@@ -450,15 +509,20 @@ enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
 {
     (void)consumer;
     (void)timeout_ms;
-    (void)err;
+    bool is_refused = false;
     pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
+        is_refused |= refuse_metadata && partitions[i].metadata != NULL;
+    for (size_t i = 0; i < count && !is_refused; i++) {
         struct log *log = &topic_of(partitions[i].topic)->logs[partitions[i].partition];
-        bad_commits += judge_commit(log, partitions[i].offset);
+        bad_commits += judge_commit(log, &partitions[i]);
         log->committed = partitions[i].offset;
+        text_copy(log->metadata, sizeof log->metadata,
+                  partitions[i].metadata == NULL ? "" : partitions[i].metadata);
     }
     pthread_mutex_unlock(&lock);
-    return OUTCOME_OK;
+    return is_refused ? FAIL(err, OUTCOME_PERMANENT, "kafka.commit", "too much metadata")
+                      : OUTCOME_OK;
 }
 
 /* ---- producer ---- */

@@ -27,6 +27,11 @@ static void test_every_row(void)
         {OUTCOME_CANCELLED, STOP_SHUTDOWN, ACTION_HAND_BACK, "x"},
         {OUTCOME_CANCELLED, STOP_LEASE, ACTION_HAND_BACK, "x"},
         {OUTCOME_CANCELLED, STOP_DEADLINE, ACTION_DEAD_LETTER, "job.deadline"},
+        {OUTCOME_OK, STOP_HEAD, ACTION_SUCCEED, "x"},
+        {OUTCOME_RETRY, STOP_HEAD, ACTION_DEAD_LETTER, "job.head_of_line"},
+        {OUTCOME_CANCELLED, STOP_HEAD, ACTION_DEAD_LETTER, "job.head_of_line"},
+        {OUTCOME_POISON, STOP_HEAD, ACTION_DEAD_LETTER, "x"},
+        {OUTCOME_BUG, STOP_HEAD, ACTION_BUG, "x"},
         {OUTCOME_BUG, STOP_ASKED, ACTION_BUG, "x"},
         {(enum outcome)99, STOP_NONE, ACTION_BUG, "bug"},
     };

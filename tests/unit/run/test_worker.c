@@ -220,6 +220,57 @@ static void test_nothing_is_committed_before_its_report(void)
     CHECK_INT(stop(&process), WORKER_EXIT_OK);
 }
 
+/* Job 0 works; 3, 6 and 9 of its partition end meanwhile. */
+static void begin_out_of_order(struct process *process)
+{
+    begin();
+    send_job(0, ",\"work_us\":1500000");
+    start(process);
+    for (int number = 3; number <= 9; number += 3)
+        send_job(number, "");
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (bus_jobs_ended() < 3 && clock_monotonic_us() < until_us)
+        clock_sleep_us(US_PER_MS);
+}
+
+/* What the commit calls complete is not even claimed again: its end would be told twice. */
+static void test_done_beyond_is_not_done_again(void)
+{
+    for (int lost = 0; lost <= 1; lost++) {
+        struct process process;
+        begin_out_of_order(&process);
+        int64_t until_us = clock_monotonic_us() + WAIT_US;
+        while (bus_complete_beyond(JOBS_TOPIC, 0) < 3 && clock_monotonic_us() < until_us)
+            clock_sleep_us(US_PER_MS);
+        CHECK_INT(bus_complete_beyond(JOBS_TOPIC, 0), 3);
+        CHECK(bus_committed(JOBS_TOPIC, 0) <= 0);
+        bus_rebalance(lost == 1);
+        CHECK(wait_settled(4));
+        CHECK_INT(stop(&process), WORKER_EXIT_OK);
+        CHECK_INT(count_in("haul.events", "\"id\":\"job-3:succeeded\""), 1);
+        CHECK_INT(count_in("haul.events", "\"id\":\"job-6:succeeded\""), 1);
+        CHECK_INT(count_in("haul.events", "\"id\":\"job-9:succeeded\""), 1);
+        CHECK_INT(bus_is_applied("job-0"), 1);
+        CHECK_INT(bus_bad_commits(), 0);
+    }
+}
+
+/* The offsets are committed all the same, and the ledger knows what is done. */
+static void test_a_broker_that_takes_no_metadata(void)
+{
+    struct process process;
+    begin();
+    bus_refuse_metadata(true);
+    send_job(0, ",\"work_us\":300000");
+    start(&process);
+    for (int number = 3; number <= 9; number += 3)
+        send_job(number, "");
+    CHECK(wait_settled(4));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    CHECK_INT(bus_committed(JOBS_TOPIC, 0), 4);
+    CHECK_INT(bus_bad_commits(), 0);
+}
+
 static void test_cancel_while_running(void)
 {
     struct process process;
@@ -312,6 +363,8 @@ static CU_TestInfo tests[] = {
     {"all kinds of ends", test_all_kinds_of_ends},
     {"a bad report is made good", test_a_bad_report_is_made_good},
     {"nothing is committed before its report", test_nothing_is_committed_before_its_report},
+    {"done beyond is not done again", test_done_beyond_is_not_done_again},
+    {"a broker that takes no metadata", test_a_broker_that_takes_no_metadata},
     {"cancel while running", test_cancel_while_running},
     {"a bug drains and exits", test_a_bug_drains_and_exits},
     {"faults", test_faults},

@@ -1,0 +1,103 @@
+"""Jobs of one partition end in any order: what the commits' metadata tells the next reader, on real Kafka."""
+
+import json
+
+from confluent_kafka import Consumer, TopicPartition
+
+from e2e.test_runtime import WORKER, runtime  # noqa: F401
+from harness.haul import make_job
+from harness.waiting import wait_for
+
+FIRST = 0  # every job of these tests is in this partition
+
+
+def send_many(runtime, kind, numbers, **data):
+    """Jobs in one partition, in order, delivered when this returns. Gives their ids."""
+    producer = runtime.haul.servers.producer()
+    ids = [f"{kind}-{number}" for number in numbers]
+    for job_id in ids:
+        job = make_job(kind, {"workspace_id": "w1", **data}, job_id)
+        while True:
+            try:
+                producer.produce(runtime.topic, json.dumps(job), job_id, partition=FIRST)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    return ids
+
+
+def committed(runtime):
+    """The partition's committed offset."""
+    consumer = Consumer({**runtime.haul.servers.kafka_options(), "group.id": runtime.group})
+    try:
+        [at] = consumer.committed([TopicPartition(runtime.topic, FIRST)], timeout=20)
+        return at.offset
+    finally:
+        consumer.close()
+
+
+def test_what_was_done_beyond_is_left_out_after_a_kill(runtime):
+    """The jobs behind a long one are done; the worker is killed; only the long one is done again."""
+    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_COMMIT_INTERVAL_MS=100)
+    [head] = send_many(runtime, "effect", [0], sleep_ms=4000)
+    quick = send_many(runtime, "effect", range(1, 41))
+    for job in quick:
+        runtime.haul.wait_succeeded(job)
+    wait_for(lambda: worker.metric("haul_offsets_complete_beyond") == 40, "the jobs beyond")
+    wait_for(lambda: committed(runtime) == 0, "the commit that holds only a map")
+    assert worker.metric("haul_offsets_uncommitted") == 41 and worker.metric("haul_offsets_incomplete") == 1
+    worker.kill()
+    second = runtime.start(HAUL_JOB_THREADS=4)
+    runtime.haul.wait_succeeded(head)
+    runtime.wait_committed()
+    assert second.metric("haul_records_known_total") == 40
+    assert second.metric("haul_redelivered_total") == 0  # not even the ledger was asked
+    assert [runtime.effects(job) for job in quick] == [[(1, True)]] * 40
+    assert len(runtime.effects(head)) == 2
+    assert committed(runtime) == 41
+    assert all(len(runtime.ends(job)) == 1 for job in quick)
+
+
+def test_a_commit_beyond_the_log_is_begun_anew(runtime):
+    """The log was lost and made anew, the group's commit was not: nothing is left out."""
+    stranger = Consumer({**runtime.haul.servers.kafka_options(), "group.id": runtime.group})
+    stranger.commit(offsets=[TopicPartition(runtime.topic, FIRST, 5000)], asynchronous=False)
+    stranger.close()
+    ids = send_many(runtime, "effect", range(5))
+    runtime.start()
+    for job in ids:
+        runtime.haul.wait_succeeded(job)
+    wait_for(lambda: committed(runtime) == 5, "the commit to stand in the log again")
+
+
+def test_a_stuck_head_is_given_up(runtime):
+    """One job holds back a partition of tens of thousands that are done: it is stopped, and told why."""
+    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_HEAD_OF_LINE_MS=500, HAUL_BUFFERED_JOBS_MAX=5000)
+    [head] = send_many(runtime, "effect", [0], sleep_ms=300000)
+    wait_for(lambda: runtime.effects(head) == [(1, False)], "the head to run")
+    send_many(runtime, "idle", range(31000))
+    data = runtime.haul.wait_dead(head, 90)
+    assert data["error"]["code"] == "job.head_of_line"
+    assert worker.metric("haul_heads_stopped_total") == 1
+    wait_for(lambda: committed(runtime) == 31001, "all offsets to be committed", 60)
+    [letter] = runtime.dead_letters()
+    assert dict(letter.headers())["haul-error-code"] == b"job.head_of_line"
+    assert runtime.effects(head) == [(1, False)]
+    assert worker.stop() == 0
+
+
+def test_the_window_is_a_bound(runtime):
+    """Behind a head that may go on, reading stops when the window is full, and goes on after it."""
+    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_HEAD_OF_LINE_MS=600000, HAUL_BUFFERED_JOBS_MAX=5000)
+    [head] = send_many(runtime, "effect", [0], sleep_ms=12000)
+    wait_for(lambda: runtime.effects(head) == [(1, False)], "the head to run")
+    send_many(runtime, "idle", range(34000))
+    wait_for(lambda: worker.metric("haul_partitions_paused") >= 1 and worker.metric("haul_offsets_incomplete") == 1, "the full window", 60)
+    read = worker.metric("haul_records_read_total")
+    assert 29000 <= read <= 32768
+    assert committed(runtime) in (0, -1001)
+    runtime.haul.wait_succeeded(head)
+    wait_for(lambda: committed(runtime) == 34001, "all offsets to be committed", 60)
+    assert WORKER and worker.stop() == 0
