@@ -75,24 +75,37 @@ void dispatch_park(struct dispatcher *d, struct attempt *a, int64_t after_us)
     attempts_add(&d->parked, a);
 }
 
-static bool is_of_now(const struct runtime *rt, const struct attempt *a)
+/* What is of now, looked at once for all: of two jobs of one partition the earlier one must not be
+ * dropped while the later one is kept. In this order: an epoch ends before `revoking` does. */
+struct now {
+    bool is_none;
+    uint64_t epoch;
+};
+
+static struct now look(struct runtime *rt)
 {
-    return a->delivery->epoch == atomic_load(&rt->epoch) && !atomic_load(&rt->stopping) &&
-           !atomic_load(&rt->revoking);
+    struct now now = {.is_none = atomic_load(&rt->stopping) || atomic_load(&rt->revoking)};
+    now.epoch = atomic_load(&rt->epoch);
+    return now;
+}
+
+static bool is_of(const struct now *now, const struct attempt *a)
+{
+    return !now->is_none && a->delivery->epoch == now->epoch;
 }
 
 static bool is_stale_item(const struct fair_item *item, void *context)
 {
     const char *a = (const char *)item - offsetof(struct attempt, item);
-    return !is_of_now(context, (const struct attempt *)(const void *)a);
+    return !is_of(context, (const struct attempt *)(const void *)a);
 }
 
-static void drop_stale_of(struct dispatcher *d, struct attempts *list)
+static void drop_stale_of(struct dispatcher *d, struct attempts *list, const struct now *now)
 {
     struct attempts kept = {NULL, NULL};
     struct attempt *a;
     while ((a = attempts_take(list)) != NULL) {
-        if (is_of_now(d->rt, a))
+        if (is_of(now, a))
             attempts_add(&kept, a);
         else
             dispatch_drop(d, a);
@@ -103,15 +116,17 @@ static void drop_stale_of(struct dispatcher *d, struct attempts *list)
 /* Of partitions that are not ours any more, or all when the process stops. */
 static void drop_stale(struct dispatcher *d)
 {
-    struct fair_item *item = fair_remove_matching(&d->fair, is_stale_item, d->rt);
+    struct now now = look(d->rt);
+    struct fair_item *item = fair_remove_matching(&d->fair, is_stale_item, &now);
     while (item != NULL) {
         struct fair_item *next = item->matched;
         char *a = (char *)item - offsetof(struct attempt, item);
         dispatch_drop(d, (struct attempt *)(void *)a);
         item = next;
     }
-    drop_stale_of(d, &d->parked);
-    drop_stale_of(d, &d->suspects);
+    drop_stale_of(d, &d->parked, &now);
+    drop_stale_of(d, &d->suspects, &now);
+    d->epoch = now.epoch;
 }
 
 /* ---- in ---- */
@@ -139,7 +154,8 @@ static void receive(struct dispatcher *d, struct attempt *a)
 {
     struct runtime *rt = d->rt;
     struct err err = {0};
-    if (!is_of_now(rt, a)) {
+    struct now now = look(rt);
+    if (!is_of(&now, a)) {
         dispatch_drop(d, a);
     } else if (attempt_decode(a, &err) != OUTCOME_OK) {
         struct delivery *delivery = a->delivery;
@@ -250,14 +266,13 @@ static int64_t wait_us(const struct dispatcher *d)
 static void go_round(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
-    uint64_t epoch = atomic_load(&rt->epoch);
     dispatch_set_clock(d);
     bool has_handed = hand_out(d);
     /* With work in hand for a while: a wake for each job that ends would cost more than the job. */
     if (lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
         clock_sleep_us(COMPANY_US);
     take_inbox(d, has_handed ? 0 : wait_us(d));
-    if (epoch != atomic_load(&rt->epoch) || atomic_load(&rt->revoking) ||
+    if (d->epoch != atomic_load(&rt->epoch) || atomic_load(&rt->revoking) ||
         atomic_load(&rt->stopping))
         drop_stale(d);
 }
