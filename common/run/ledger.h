@@ -61,8 +61,9 @@ struct ledger_claims {
     int64_t now_us;
 };
 /* One statement. Needs each job's lease: a row that says "running" is taken for a dead worker's.
- * `ret_claimed` has an item a claim. Not waited for on the hub's disk (claims of ordered kinds
- * are): `db` must have been opened with LEDGER_SESSION_SQL, so that no fence is given twice. */
+ * `ret_claimed` has an item a claim. Not waited for on the hub's disk (claims of ordered kinds, and
+ * those that end their job, are): `db` must have been opened with LEDGER_SESSION_SQL, so that no
+ * fence is given twice. */
 #define LEDGER_SESSION_SQL "SELECT haul.fence_skip()"
 MUST_USE enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *claims,
                                         struct arena *arena, struct ledger_claimed *ret_claimed,

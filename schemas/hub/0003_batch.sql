@@ -157,7 +157,7 @@ $$;
 /*
  * Deliveries claim their jobs, each of which they hold the lease of: 'running' is taken for a dead
  * worker's. New jobs are one INSERT together; the others go one by one. An answer a claim, in any
- * order, `number` from 1. Only claims that put their job in an order wait for the disk.
+ * order, `number` from 1. Only claims that put their job in an order, or end it, wait for the disk.
  */
 CREATE FUNCTION haul.ledger_claim_many(
     p_job_id text[], p_workspace_id text[], p_kind text[], p_subject text[], p_attempt integer[],
@@ -178,6 +178,7 @@ DECLARE
     fences bigint[];
     one record;
     i integer;
+    waits_for_disk text := current_setting('synchronous_commit');
 BEGIN
     IF NOT (true = ANY (p_is_ordered)) THEN
         PERFORM set_config('synchronous_commit', 'off', true);
@@ -222,6 +223,9 @@ BEGIN
                 p_redrive_count[i], p_not_before_us[i], p_first_topic[i], p_first_partition[i],
                 p_first_offset[i], p_is_ordered[i], p_dedupe_key[i], p_dedupe_window_us[i],
                 p_is_alone[i])::haul.claim, p_worker, p_owner, p_max_starts, p_now_us);
+        IF one.verdict = 'cancelled' THEN -- an end is told and never asked for again
+            PERFORM set_config('synchronous_commit', waits_for_disk, true);
+        END IF;
         RETURN QUERY
             SELECT i, one.verdict, (one.job).fence, (one.job).sequence, (one.job).attempt,
                    (one.job).starts, (one.job).redrive_count, (one.job).due_us, (one.job).state,
