@@ -24,7 +24,8 @@ struct topic *topic_find(const char *name)
     text_copy(topic->name, sizeof topic->name, name);
     bool is_jobs = starts_with(name, "haul.jobs.") && strstr(name, ".retry.") == NULL;
     topic->partitions = is_jobs ? scenario.partitions : scenario.side_partitions;
-    topic->is_read = starts_with(name, "haul.jobs.") && strstr(name, ".dlq") == NULL;
+    topic->is_read = starts_with(name, "haul.jobs.") && strstr(name, ".dlq") == NULL &&
+                     strstr(name, ".quarantine") == NULL;
     for (int p = 0; p < PARTITIONS_MAX; p++)
         topic->logs[p].committed = KAFKA_OFFSET_NONE;
     return topic;

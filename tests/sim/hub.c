@@ -1,4 +1,4 @@
-/* hub: run/ledger.h on a model of the hub: the rules of schemas/hub/0002_runtime.sql. */
+/* hub: run/ledger.h on a model of the hub: the rules of schemas/hub/0003_batch.sql. */
 #include "sync/hub.h"
 #include "run/ledger.h"
 #include "run/ledger_row.h"
@@ -8,11 +8,15 @@
 #include <stdio.h>
 
 struct pgsql {
-    int is_open;
+    bool skips_fences; /* what it does first on each connection */
+    bool is_lost;
+    int64_t crashes; /* of the hub, when it was connected */
 };
 
 static struct service *const hub = &hub_service;
-static int64_t last_fence;
+static int64_t last_fence, greatest_fence, last_place, crashes;
+static int dedupe_holders[DEDUPE_KEYS + 1]; /* a job's number; 0 = free */
+static int64_t dedupe_until_us[DEDUPE_KEYS + 1];
 
 static int64_t wall_us(void)
 {
@@ -27,9 +31,12 @@ static struct job *must_find(const char *id)
     return job;
 }
 
-static int64_t next_fence(void)
+/* Ends by a cancel take one too, on connections that skip none; nobody writes under those. */
+static int64_t fence_of_start(void)
 {
-    return ++last_fence;
+    if (++last_fence <= greatest_fence)
+        violation(NULL, "fence", "fence %lld is given twice", (long long)last_fence);
+    return greatest_fence = last_fence;
 }
 
 static void set_error(struct row *row, const struct err *error)
@@ -38,20 +45,65 @@ static void set_error(struct row *row, const struct err *error)
     text_copy(row->error_code, sizeof row->error_code, error == NULL ? "" : error->code);
 }
 
-static void end_cancelled(struct job *job)
+static void end_cancelled(struct job *job, const char *code)
 {
-    struct err error = {.outcome = OUTCOME_CANCELLED, .code = "job.cancelled"};
+    struct err error = {.outcome = OUTCOME_CANCELLED};
+    text_copy(error.code, sizeof error.code, code);
     job->row.state = ROW_ENDED;
     job->row.end = EVENT_CANCELLED;
     job->row.starts = 0;
     job->row.due_us = 0;
-    job->row.fence = next_fence();
+    job->row.fence = ++last_fence;
     job->row.sequence += 1000000;
     set_error(&job->row, &error);
     trace("ledger", "%s cancelled, fence %lld", job->id, (long long)job->row.fence);
 }
 
-static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdict verdict)
+static void write_down(void);
+
+static void connected(struct pgsql *db)
+{
+    db->crashes = crashes;
+    db->is_lost = false;
+    if (!db->skips_fences)
+        return;
+    last_fence += 65536;
+    greatest_fence = last_fence;
+    write_down();
+}
+
+enum outcome pgsql_open(const struct pgsql_conf *conf, struct pgsql **ret_db, struct err *err)
+{
+    TRY(service_reach(hub, err));
+    struct pgsql *db = heap_take_zeroed(1, sizeof *db);
+    db->skips_fences =
+        conf->session_sql != NULL && strcmp(conf->session_sql, LEDGER_SESSION_SQL) == 0;
+    connected(db);
+    enum outcome outcome = service_return(hub, err);
+    if (outcome != OUTCOME_OK) {
+        heap_give(db);
+        return outcome;
+    }
+    *ret_db = db;
+    return OUTCOME_OK;
+}
+
+/* A connection that the crash took away fails one call; the next one connects anew. */
+static enum outcome begin_call(struct pgsql *db, struct err *err)
+{
+    TRY(service_reach(hub, err));
+    if (db->crashes == crashes)
+        return OUTCOME_OK;
+    if (!db->is_lost) {
+        db->is_lost = true;
+        return FAIL(err, OUTCOME_RETRY, "hub.unreachable", "the connection was lost");
+    }
+    connected(db);
+    return OUTCOME_OK;
+}
+
+static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdict verdict,
+                                        struct arena *arena)
 {
     struct ledger_claimed claimed = {.verdict = verdict,
                                      .fence = row->fence,
@@ -60,107 +112,227 @@ static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdi
                                      .sequence = row->sequence,
                                      .due_us = row->due_us,
                                      .state = row->end,
-                                     .redrive_count = row->redrive_count,
-                                     .error = {.outcome = row->error}};
-    text_copy(claimed.error.code, sizeof claimed.error.code, row->error_code);
+                                     .redrive_count = row->redrive_count};
+    struct err *error = row->error_code[0] == '\0' ? NULL : ARENA_NEW(arena, struct err);
+    if (error != NULL) {
+        error->outcome = row->error;
+        text_copy(error->code, sizeof error->code, row->error_code);
+        claimed.error = error;
+    }
     return claimed;
 }
 
-/* ---- claim ---- */
+/* ---- what the disk does not have yet: the hub may forget it when it crashes ---- */
+
+#define UNDOS_MAX 4096
+#define WAL_DELAY_US (600 * MS) /* after it, even what nobody waited for is on the disk */
+struct undo {
+    int64_t at_us;
+    struct job *job; /* NULL: a dedupe key */
+    struct row row;
+    int key, holder;
+};
+static struct undo undos[UNDOS_MAX];
+static size_t undo_count;
+static int64_t durable_fence;
+
+static void write_down(void)
+{
+    undo_count = 0;
+    durable_fence = last_fence;
+}
+
+static void note_undo(struct undo undo)
+{
+    if (undo_count == UNDOS_MAX)
+        write_down();
+    undo.at_us = world_us;
+    undos[undo_count++] = undo;
+}
+
+static void forget_some(void)
+{
+    size_t lost = dice(undo_count + 1);
+    for (size_t i = 0; i < lost; i++) {
+        const struct undo *undo = &undos[--undo_count];
+        if (world_us - undo->at_us > WAL_DELAY_US)
+            break;
+        if (undo->job == NULL) {
+            dedupe_holders[undo->key] = undo->holder;
+            continue;
+        }
+        trace("hub", "FORGETS the claim of %s, fence %lld", undo->job->id,
+              (long long)undo->job->row.fence);
+        undo->job->row = undo->row;
+    }
+    if (lost > 0)
+        last_fence = durable_fence;
+    write_down();
+}
+
+/* ---- claims ---- */
 
 /* At the moment of the call; its way there may take its time. */
 static void judge_start(const struct job *job)
 {
     const struct process *process = process_now();
     const struct belief *belief = &job->beliefs[process->place];
-    if (belief->process != process)
+    if (belief->process != process || belief->held == 0)
         violation(job, "claimed without a lease", "%s claims %s", process->name, job->id);
 }
 
-static enum ledger_verdict claim(struct job *job, const struct ledger_claim *claim)
+/* True: an earlier one of its key is not ended. */
+static bool is_behind(const struct job *job, int64_t *ret_due_us)
+{
+    const struct job *last = NULL;
+    for (int i = 0; i < job_count; i++) {
+        const struct job *other = &jobs[i];
+        bool is_before = other->row.place != 0 && other->order_key == job->order_key &&
+                         other->row.place < job->row.place && other->row.state != ROW_ENDED;
+        if (is_before && (last == NULL || other->row.place > last->row.place))
+            last = other;
+    }
+    if (last != NULL)
+        *ret_due_us = last->row.due_us;
+    return last != NULL;
+}
+
+/* The number of the job that the key belongs to. */
+static int take_key(const struct job *job, const struct ledger_claim *claim, int64_t now_us)
+{
+    int key = job->dedupe_key, holder = dedupe_holders[key];
+    if (holder == 0 || (dedupe_until_us[key] <= now_us && holder != job->number)) {
+        note_undo((struct undo){.key = key, .holder = holder});
+        dedupe_holders[key] = job->number;
+        dedupe_until_us[key] = now_us + claim->dedupe_window_us;
+    }
+    return dedupe_holders[key];
+}
+
+static enum ledger_verdict look(struct job *job, const struct ledger_claim *claim,
+                                const struct ledger_claims *all)
 {
     struct row *row = &job->row;
+    int64_t due_us = 0;
     if (row->state == ROW_NONE)
-        *row = (struct row){
-            .state = ROW_WAITING, .attempt = claim->attempt, .redrive_count = claim->redrive_count};
+        *row = (struct row){.state = ROW_WAITING,
+                            .attempt = claim->attempt,
+                            .redrive_count = claim->redrive_count,
+                            .place = claim->is_ordered ? ++last_place : 0};
     if (row->state == ROW_ENDED)
         return LEDGER_DONE;
     if (job->cancel_asked) {
-        end_cancelled(job);
+        end_cancelled(job, "job.cancelled");
         return LEDGER_CANCELLED;
     }
-    if (row->state == ROW_WAITING && row->due_us > claim->now_us &&
+    if (row->state == ROW_WAITING && row->due_us > all->now_us &&
         claim->not_before_us < row->due_us)
         return LEDGER_WAIT;
-    enum ledger_verdict verdict = row->starts >= claim->max_starts ? LEDGER_POISON : LEDGER_RUN;
+    if (row->place != 0 && is_behind(job, &due_us)) {
+        row->behind_us = due_us > all->now_us ? due_us : all->now_us;
+        return LEDGER_BEHIND;
+    }
+    if (claim->dedupe_key != NULL && row->starts == 0 && row->redrive_count == 0 &&
+        take_key(job, claim, all->now_us) != job->number) {
+        end_cancelled(job, "job.duplicate");
+        return LEDGER_CANCELLED;
+    }
+    if (row->starts > 0 && row->starts == all->max_starts - 1 && !claim->is_alone)
+        return LEDGER_SUSPECT;
+    return row->starts >= all->max_starts ? LEDGER_POISON : LEDGER_RUN;
+}
+
+static enum ledger_verdict claim_one(struct job *job, const struct ledger_claim *claim,
+                                     const struct ledger_claims *all)
+{
+    struct row *row = &job->row;
+    note_undo((struct undo){.job = job, .row = *row});
+    enum ledger_verdict verdict = look(job, claim, all);
+    if (verdict != LEDGER_RUN && verdict != LEDGER_POISON)
+        return verdict;
     row->state = ROW_RUNNING;
     row->starts++;
     row->due_us = 0;
     row->attempt = row->attempt > claim->attempt ? row->attempt : claim->attempt;
-    row->fence = next_fence();
+    row->fence = fence_of_start();
     row->sequence += 1000000;
-    job->claimer = process_now();
     return verdict;
 }
 
-enum outcome ledger_claim(struct pgsql *db, const struct ledger_claim *request, struct arena *arena,
-                          struct ledger_claimed *ret_claimed, struct err *err)
+/* The answer is here: the start is the process's. */
+static void note_claimer(struct job *job, const struct ledger_claimed *claimed)
 {
-    static const char *const names[] = {"claimed", "has ended", "waits", "cancelled", "is poison"};
-    struct job *job = must_find(request->job_id);
-    (void)db;
-    (void)arena;
-    judge_start(job);
-    TRY(service_reach(hub, err));
-    enum ledger_verdict verdict = claim(job, request);
-    struct ledger_claimed claimed = claimed_of(&job->row, verdict);
+    bool is_start = claimed->verdict == LEDGER_RUN || claimed->verdict == LEDGER_POISON;
+    if (!is_start || job->row.fence != claimed->fence)
+        return;
+    job->row.claimer = process_now();
+    text_copy(job->row.token, sizeof job->row.token, job->beliefs[process_now()->place].token);
+}
+
+static void claim_number(const struct ledger_claims *all, size_t i, struct arena *arena,
+                         struct ledger_claimed *ret_claimed)
+{
+    static const char *const names[] = {"claimed",   "has ended", "waits",  "cancelled",
+                                        "is poison", "is behind", "suspect"};
+    const struct ledger_claim *claim = &all->items[i];
+    struct job *job = must_find(claim->job_id);
+    enum ledger_verdict verdict = claim_one(job, claim, all);
+    ret_claimed[i] = claimed_of(&job->row, verdict, arena);
+    if (verdict == LEDGER_BEHIND)
+        ret_claimed[i].due_us = job->row.behind_us;
     trace("ledger", "%s %s, attempt %d, fence %lld", job->id, names[verdict], job->row.attempt,
           (long long)job->row.fence);
+}
+
+enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *claims,
+                               struct arena *arena, struct ledger_claimed *ret_claimed,
+                               struct err *err)
+{
+    bool waits_for_disk = false;
+    for (size_t i = 0; i < claims->count; i++)
+        judge_start(must_find(claims->items[i].job_id));
+    TRY(begin_call(db, err));
+    for (size_t i = 0; i < claims->count; i++) {
+        claim_number(claims, i, arena, ret_claimed);
+        waits_for_disk = waits_for_disk || claims->items[i].is_ordered ||
+                         ret_claimed[i].verdict == LEDGER_CANCELLED;
+    }
+    if (waits_for_disk)
+        write_down();
     TRY(service_return(hub, err));
-    *ret_claimed = claimed;
+    for (size_t i = 0; i < claims->count; i++)
+        note_claimer(must_find(claims->items[i].job_id), &ret_claimed[i]);
     return OUTCOME_OK;
 }
 
 /* ---- the end of a start ---- */
 
-static bool finish(struct job *job, const struct ledger_end *end)
+static enum ledger_answer finish(struct job *job, const struct ledger_settlement *end)
 {
     struct row *row = &job->row;
-    bool is_running =
-        row->state == ROW_RUNNING || (row->state == ROW_ENDED && row->end == end->state);
-    if (row->fence != end->fence || !is_running)
-        return false;
+    bool may_end = row->state == ROW_RUNNING || (row->state == ROW_ENDED && row->end == end->state);
+    if (row->fence != end->fence || !may_end)
+        return LEDGER_FENCED;
     row->state = ROW_ENDED;
     row->end = end->state;
     row->starts = 0;
     row->due_us = 0;
     row->sequence = end->sequence;
     set_error(row, end->error);
-    return true;
+    if (job->dedupe_key != 0 && end->state != EVENT_SUCCEEDED &&
+        dedupe_holders[job->dedupe_key] == job->number)
+        dedupe_holders[job->dedupe_key] = 0;
+    return LEDGER_OURS;
 }
 
-enum outcome ledger_finish(struct pgsql *db, const struct ledger_end *end, bool *ret_ours,
-                           struct err *err)
-{
-    struct job *job = must_find(end->job_id);
-    (void)db;
-    TRY(service_reach(hub, err));
-    bool ours = finish(job, end);
-    trace("ledger", "%s %s%s, fence %lld", job->id, event_state_name(end->state),
-          ours ? "" : ": FENCED", (long long)end->fence);
-    TRY(service_return(hub, err));
-    *ret_ours = ours;
-    return OUTCOME_OK;
-}
-
-static enum ledger_release_verdict release(struct job *job, const struct ledger_wait *wait)
+static enum ledger_answer release(struct job *job, const struct ledger_settlement *wait)
 {
     struct row *row = &job->row;
     if (row->fence != wait->fence || row->state == ROW_ENDED || row->state == ROW_NONE)
-        return LEDGER_RELEASE_FENCED;
+        return LEDGER_FENCED;
     if (job->cancel_asked) {
-        end_cancelled(job);
-        return LEDGER_RELEASE_CANCELLED;
+        end_cancelled(job, "job.cancelled");
+        return LEDGER_ENDED_CANCELLED;
     }
     row->state = ROW_WAITING;
     row->starts = 0;
@@ -171,28 +343,36 @@ static enum ledger_release_verdict release(struct job *job, const struct ledger_
     job->planned_us = wait->due_us;
     job->deaths = 0;
     job->releases++;
-    return LEDGER_RELEASED;
+    return LEDGER_OURS;
 }
 
-enum outcome ledger_release(struct pgsql *db, const struct ledger_wait *wait, struct arena *arena,
-                            enum ledger_release_verdict *ret_verdict,
-                            struct ledger_claimed *ret_claimed, struct err *err)
+static enum ledger_answer settle(const struct ledger_settlement *it)
 {
-    static const char *const names[] = {"waits again", "FENCED", "cancelled"};
-    struct job *job = must_find(wait->job_id);
-    (void)db;
-    (void)arena;
-    TRY(service_reach(hub, err));
-    enum ledger_release_verdict verdict = release(job, wait);
-    struct ledger_claimed after = claimed_of(&job->row, LEDGER_RUN);
-    trace("ledger", "%s %s, next attempt %d in %.3f s, fence %lld", job->id, names[verdict],
-          wait->next_attempt,
-          wait->due_us == 0 ? 0 : (double)(wait->due_us - wall_us()) / (double)SECOND,
-          (long long)wait->fence);
-    TRY(service_return(hub, err));
-    *ret_verdict = verdict;
-    *ret_claimed = after;
-    return OUTCOME_OK;
+    static const char *const names[] = {"", ": FENCED", ": cancelled"};
+    struct job *job = must_find(it->job_id);
+    enum ledger_answer answer = it->is_end ? finish(job, it) : release(job, it);
+    if (it->is_end)
+        trace("ledger", "%s %s%s, fence %lld", job->id, event_state_name(it->state), names[answer],
+              (long long)it->fence);
+    else
+        trace("ledger", "%s waits again%s, next attempt %d in %.3f s, fence %lld", job->id,
+              names[answer], it->next_attempt,
+              it->due_us == 0 ? 0 : (double)(it->due_us - wall_us()) / (double)SECOND,
+              (long long)it->fence);
+    return answer;
+}
+
+enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement *list,
+                                size_t count, struct arena *arena,
+                                struct ledger_settled *ret_settled, struct err *err)
+{
+    TRY(begin_call(db, err));
+    for (size_t i = 0; i < count; i++) {
+        ret_settled[i].answer = settle(&list[i]);
+        ret_settled[i].after = claimed_of(&must_find(list[i].job_id)->row, LEDGER_RUN, arena);
+    }
+    write_down();
+    return service_return(hub, err);
 }
 
 /* ---- cancels ---- */
@@ -209,8 +389,7 @@ enum outcome ledger_cancels(struct pgsql *db, const char *job_ids, struct arena 
                             const char **ret_job_ids, struct err *err)
 {
     struct str found = str_with_max(4096);
-    (void)db;
-    TRY(service_reach(hub, err));
+    TRY(begin_call(db, err));
     for (int i = 0; i < job_count; i++) {
         char with[JOB_ID_SIZE + 2], list[2048];
         (void)snprintf(with, sizeof with, ",%s,", jobs[i].id);
@@ -232,7 +411,7 @@ static enum ledger_cancel_verdict cancel(struct job *job)
     job->cancel_asked = true;
     if (job->row.state != ROW_WAITING)
         return LEDGER_CANCEL_ASKED;
-    end_cancelled(job);
+    end_cancelled(job, "job.cancelled");
     return LEDGER_CANCEL_ENDED;
 }
 
@@ -246,6 +425,7 @@ enum outcome ledger_cancel(struct pgsql *db, const struct ledger_cancel *request
     (void)arena;
     TRY(service_reach(hub, err));
     enum ledger_cancel_verdict verdict = cancel(job);
+    write_down();
     const struct row *row = &job->row;
     struct ledger_row copy = {.job_id = job->id,
                               .workspace_id = "w",
@@ -255,7 +435,8 @@ enum outcome ledger_cancel(struct pgsql *db, const struct ledger_cancel *request
                               .attempt = row->attempt,
                               .redrive_count = row->redrive_count,
                               .sequence = row->sequence,
-                              .error = claimed_of(row, LEDGER_DONE).error};
+                              .error = {.outcome = row->error}};
+    text_copy(copy.error.code, sizeof copy.error.code, row->error_code);
     trace("ledger", "%s cancel: %s", job->id, names[verdict]);
     TRY(service_return(hub, err));
     *ret_verdict = verdict;
@@ -273,6 +454,7 @@ enum effect hub_apply(struct job *job, int64_t fence)
     bool ours = job->row.state == ROW_RUNNING && job->row.fence == fence;
     if (ours && job->applied == 0)
         job->applied++;
+    write_down();
     trace("effect", "%s %s, fence %lld", job->id, ours ? "applied" : "FENCED", (long long)fence);
     if (service_return(hub, &err) != OUTCOME_OK)
         return EFFECT_UNREACHABLE;
@@ -281,18 +463,9 @@ enum effect hub_apply(struct job *job, int64_t fence)
 
 void hub_crash(void)
 {
+    forget_some();
+    crashes++;
     service_down(hub, dice_span(100 * MS, 10 * SECOND));
-}
-
-/* ---- connections ---- */
-
-enum outcome pgsql_open(const struct pgsql_conf *conf, struct pgsql **ret_db, struct err *err)
-{
-    (void)conf;
-    TRY(service_reach(hub, err));
-    TRY(service_return(hub, err));
-    *ret_db = heap_take_zeroed(1, sizeof **ret_db);
-    return OUTCOME_OK;
 }
 
 void pgsql_close(struct pgsql *db)

@@ -9,7 +9,7 @@
 
 #define STEP_US (50 * MS)
 #define RUNS_MAX 256
-#define FENCES_MAX 65536
+#define FENCES_MAX (1 << 26)
 
 /* ---- the runs at this moment ---- */
 
@@ -39,15 +39,6 @@ static void end(struct run *run)
     run->job = NULL;
 }
 
-bool kinds_run_in(const struct job *job, const struct process *process)
-{
-    for (int i = 0; i < RUNS_MAX; i++) {
-        if (runs[i].job == job && runs[i].process == process)
-            return true;
-    }
-    return false;
-}
-
 void kinds_process_ended(struct process *process)
 {
     for (int i = 0; !process->is_alive && i < RUNS_MAX; i++) {
@@ -68,7 +59,7 @@ static void judge(struct job *job, const struct job_context *context)
     if (context->attempt > job->counted_failures + 1)
         violation(job, "attempts", "%s is at attempt %d after %d failures that count", job->id,
                   context->attempt, job->counted_failures);
-    if (wall_us < job->planned_us)
+    if (wall_us < job->planned_us && context->fence == job->row.fence)
         violation(job, "too early", "%s runs %.3f s before its time", job->id,
                   (double)(job->planned_us - wall_us) / (double)SECOND);
     if (job->deaths > scenario.max_starts)
@@ -77,6 +68,11 @@ static void judge(struct job *job, const struct job_context *context)
         violation(job, "fence", "%s runs with fence %lld, which was given before", job->id,
                   (long long)context->fence);
     is_fence_used[context->fence] = true;
+    for (int i = 0; job->order_key != 0 && i < job->number - 1; i++) {
+        if (jobs[i].order_key == job->order_key && jobs[i].row.state != ROW_ENDED)
+            violation(job, "order", "%s runs before %s of the same key has ended", job->id,
+                      jobs[i].id);
+    }
 }
 
 /* ---- work ---- */

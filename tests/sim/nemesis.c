@@ -1,4 +1,5 @@
 /* nemesis: who sends the jobs, does the harm, and starts again what ended; see world.h. */
+#include "base/clock.h"
 #include "run/cancel.h"
 
 #include "broker.h"
@@ -10,6 +11,9 @@
 
 /* ---- jobs ---- */
 
+static const char *const topics_of_jobs[] = {"haul.jobs." WORKER_NAME,
+                                             "haul.jobs." WORKER_NAME ".interactive",
+                                             "haul.jobs." WORKER_NAME ".bulk"};
 static const char *const kind_names[] = {"free", "ordered", "idempotent"};
 
 static void make_job(struct job *job, int number)
@@ -23,6 +27,10 @@ static void make_job(struct job *job, int number)
                         .work_us = chance(200000) ? 0 : dice_between(0, scenario.work_max_us)};
     if (job->how == HOW_KILL && (number > 4 || job->kind == KIND_IDEMPOTENT))
         job->how = HOW_OK; /* an idempotent one would kill for ever */
+    if (job->kind == KIND_FREE && chance(100000))
+        job->dedupe_key = (int)dice_between(1, DEDUPE_KEYS);
+    if (job->kind == KIND_FREE && chance(100000))
+        job->planned_us = dice_span(10 * MS, 4 * SECOND);
     if (job->kind == KIND_ORDERED)
         job->order_key = (int)dice_between(1, GROUP_SIZE);
     (void)snprintf(job->id, sizeof job->id, "%c%d", job->kind == KIND_JUNK ? 'x' : 'j', number);
@@ -31,22 +39,33 @@ static void make_job(struct job *job, int number)
 static void produce(void *arg, uint64_t token)
 {
     struct job *job = arg;
-    char text[512], subject[64] = "", key[JOB_ID_SIZE];
+    char text[512], subject[64] = "", more[160] = "", key[JOB_ID_SIZE], time[CLOCK_TEXT_SIZE];
     (void)token;
     (void)snprintf(key, sizeof key, "%s", job->id);
     if (job->order_key > 0) {
         (void)snprintf(key, sizeof key, "k%d", job->order_key);
         (void)snprintf(subject, sizeof subject, "\"subject\":\"%s\",", key);
     }
+    if (job->dedupe_key > 0)
+        (void)snprintf(more, sizeof more, ",\"dedupe_key\":\"d%d\",\"dedupe_window_s\":%d",
+                       job->dedupe_key, (int)dice_between(1, 20));
+    if (job->planned_us > 0) {
+        job->planned_us += EPOCH_US + world_us;
+        size_t len = strlen(more);
+        (void)snprintf(more + len, sizeof more - len, ",\"not_before\":\"%s\"",
+                       clock_format(job->planned_us, time));
+    }
     (void)snprintf(text, sizeof text,
                    "{\"specversion\":\"1.0\",\"id\":\"%s\",\"type\":\"haul.job.%s.v1\","
-                   "\"source\":\"/t\",%s\"data\":{\"workspace_id\":\"w\",\"work_us\":%lld}}",
+                   "\"source\":\"/t\",%s\"data\":{\"workspace_id\":\"w%d\",\"work_us\":%lld%s}}",
                    job->id, job->kind == KIND_JUNK ? "" : kind_names[job->kind], subject,
-                   (long long)job->work_us);
+                   job->order_key > 0 ? 0 : job->number % 3, (long long)job->work_us, more);
     if (job->kind == KIND_JUNK)
         (void)snprintf(text, sizeof text, "junk %s\"", job->id);
-    struct kafka_record record = {
-        .topic = "haul.jobs." WORKER_NAME, .key = slice_of(key), .value = slice_of(text)};
+    struct kafka_record record = {.topic = job->order_key > 0 ? topics_of_jobs[0]
+                                                              : topics_of_jobs[dice(5) % 3],
+                                  .key = slice_of(key),
+                                  .value = slice_of(text)};
     job->is_produced = true;
     (void)broker_append(&record);
 }

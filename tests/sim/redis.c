@@ -30,36 +30,42 @@ static struct job *must_find(const char *id)
     return job;
 }
 
-static void believe(struct job *job)
+static void believe(struct job *job, int more)
 {
     struct process *process = process_now();
-    job->beliefs[process->place] = (struct belief){process, world_us, process->stops};
+    struct belief *belief = &job->beliefs[process->place];
+    if (belief->process != process)
+        *belief = (struct belief){.process = process};
+    belief->held = belief->held + more > 0 ? belief->held + more : 0;
+    belief->since_us = world_us;
+    belief->stops = process->stops;
 }
 
 static bool acquire(const struct lease *lease, int64_t ttl_ms)
 {
     struct job *job = must_find(lease->job_id);
-    if (is_leased(job))
+    if (is_leased(job) && strcmp(job->lease, lease->token) != 0)
         return false;
     text_copy(job->lease, sizeof job->lease, lease->token);
     job->lease_until_us = world_us + ttl_ms * MS;
-    believe(job);
+    believe(job, 1);
+    text_copy(job->beliefs[process_now()->place].token, sizeof lease->token, lease->token);
     return true;
 }
 
-enum outcome lease_store_acquire(struct rconn *conn, const char *prefix, const struct lease *lease,
-                                 int64_t ttl_ms, struct arena *arena, bool *ret_taken,
-                                 struct err *err)
+enum outcome lease_store_acquire_many(struct rconn *conn, const char *prefix, struct leases leases,
+                                      int64_t ttl_ms, struct arena *arena, bool *ret_taken,
+                                      struct err *err)
 {
     (void)conn;
     (void)prefix;
     (void)arena;
     TRY(service_reach(redis, err));
-    bool taken = acquire(lease, ttl_ms);
-    trace("lease", "%s %s", lease->job_id, taken ? "taken" : "is another's");
-    TRY(service_return(redis, err));
-    *ret_taken = taken;
-    return OUTCOME_OK;
+    for (size_t i = 0; i < leases.count; i++) {
+        ret_taken[i] = acquire(&leases.items[i], ttl_ms);
+        trace("lease", "%s %s", leases.items[i].job_id, ret_taken[i] ? "taken" : "is another's");
+    }
+    return service_return(redis, err);
 }
 
 static enum lease_state renew(const struct lease *lease, int64_t ttl_ms)
@@ -69,34 +75,32 @@ static enum lease_state renew(const struct lease *lease, int64_t ttl_ms)
         return LEASE_LOST;
     text_copy(job->lease, sizeof job->lease, lease->token);
     job->lease_until_us = world_us + ttl_ms * MS;
-    believe(job);
+    believe(job, 0);
     return job->cancel_flag ? LEASE_CANCELLED : LEASE_KEPT;
 }
 
-enum outcome lease_store_renew(struct rconn *conn, const char *prefix, const struct lease *leases,
-                               size_t count, int64_t ttl_ms, struct arena *arena,
-                               enum lease_state *ret_states, struct err *err)
+enum outcome lease_store_renew(struct rconn *conn, const char *prefix, struct leases leases,
+                               int64_t ttl_ms, struct arena *arena, enum lease_state *ret_states,
+                               struct err *err)
 {
     static const char *const names[] = {"kept", "LOST", "kept, cancel asked"};
     (void)conn;
     (void)prefix;
     (void)arena;
     TRY(service_reach(redis, err));
-    for (size_t i = 0; i < count; i++) {
-        ret_states[i] = renew(&leases[i], ttl_ms);
-        trace("lease", "%s %s", leases[i].job_id, names[ret_states[i]]);
+    for (size_t i = 0; i < leases.count; i++) {
+        ret_states[i] = renew(&leases.items[i], ttl_ms);
+        trace("lease", "%s %s", leases.items[i].job_id, names[ret_states[i]]);
     }
     return service_return(redis, err);
 }
 
 /* A lease is given up when its start is settled; a process that stops may do it before. */
-static void judge_release(const struct job *job)
+static void judge_release(const struct job *job, const struct lease *lease)
 {
     const struct process *process = process_now();
-    if (kinds_run_in(job, process))
-        violation(job, "released while it runs", "%s gives up the lease of %s, which it runs",
-                  process->name, job->id);
-    if (job->row.state == ROW_RUNNING && job->claimer == process && !process->may_abandon)
+    if (job->row.state == ROW_RUNNING && job->row.claimer == process &&
+        strcmp(job->row.token, lease->token) == 0 && !process->may_abandon)
         violation(job, "released before it is settled", "%s gives up the lease of %s, fence %lld",
                   process->name, job->id, (long long)job->row.fence);
 }
@@ -104,24 +108,26 @@ static void judge_release(const struct job *job)
 static void release(const struct lease *lease, bool clear_cancel)
 {
     struct job *job = must_find(lease->job_id);
+    believe(job, -1);
     if (!is_leased(job) || strcmp(job->lease, lease->token) != 0)
         return;
-    judge_release(job);
+    judge_release(job, lease);
     job->lease[0] = '\0';
-    job->beliefs[process_now()->place].process = NULL;
     if (clear_cancel)
         job->cancel_flag = false;
     trace("lease", "%s given up", job->id);
 }
 
-enum outcome lease_store_release(struct rconn *conn, const char *prefix, const struct lease *lease,
-                                 bool clear_cancel, struct arena *arena, struct err *err)
+enum outcome lease_store_release_many(struct rconn *conn, const char *prefix, struct leases leases,
+                                      const bool *clear_cancel, struct arena *arena,
+                                      struct err *err)
 {
     (void)conn;
     (void)prefix;
     (void)arena;
     TRY(service_reach(redis, err));
-    release(lease, clear_cancel);
+    for (size_t i = 0; i < leases.count; i++)
+        release(&leases.items[i], clear_cancel[i]);
     return service_return(redis, err);
 }
 

@@ -16,10 +16,11 @@
 #include "trace.h"
 
 #define WORKER_NAME "sim"
-#define GROUP_SIZE 8 /* of order keys */
+#define GROUP_SIZE 4 /* of order keys */
 #define JOBS_MAX 128
 #define JOB_ID_SIZE 16
 #define PLACES_MAX 4
+#define DEDUPE_KEYS 4
 
 /* ---- the scenario ---- */
 
@@ -58,7 +59,9 @@ struct row {
     int64_t fence, sequence, due_us;
     enum outcome error;
     char error_code[48];
-    const char *owner; /* of the last start; only compared */
+    int64_t place, behind_us;
+    struct process *claimer; /* that knows of it, and the lease it had then */
+    char token[64];
 };
 
 struct job {
@@ -68,19 +71,20 @@ struct job {
     enum job_how how;
     int64_t work_us, deadline_us; /* a right clock's */
     int max_attempts;
-    int order_key; /* 0 = none */
+    int order_key, dedupe_key; /* 0 = none */
     bool is_produced;
     /* the hub */
     struct row row;
     bool cancel_asked;
     int applied;
-    struct process *claimer; /* that the row's fence was given to */
     /* Redis */
     char lease[64];
     int64_t lease_until_us;
     bool cancel_flag;
     struct belief { /* who took a lease and did not give it up, a place each */
         struct process *process;
+        int held;
+        char token[64];   /* the last one that was taken */
         int64_t since_us; /* taken or renewed */
         uint64_t stops;
     } beliefs[PLACES_MAX];
@@ -130,9 +134,8 @@ void redis_flush(void);
 void nemesis_start(void);
 void nemesis_retire(void); /* asks all to end */
 void kinds_process_ended(struct process *process);
-bool kinds_run_in(const struct job *job, const struct process *process); /* at this moment */
-int worker_process(struct process *process);                             /* main of a worker */
-void produce_jobs(void);                                                 /* plans all of them */
+int worker_process(struct process *process); /* main of a worker */
+void produce_jobs(void);                     /* plans all of them */
 
 /* ---- the checker ---- */
 
