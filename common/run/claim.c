@@ -10,6 +10,7 @@
 #define BEHIND_MIN_US (500 * US_PER_MS)
 #define CLOCK_EVERY_US (30 * US_PER_S)
 #define CLOCK_AGAIN_US US_PER_S
+#define CLOCK_GOOD_US (200 * US_PER_MS)
 #define SCRATCH_BYTES ((size_t)64 << 20)
 
 /* ---- leases ---- */
@@ -93,12 +94,18 @@ static enum outcome open_hub(struct dispatcher *d, struct err *err)
     return OUTCOME_OK;
 }
 
+/* An answer that was long on its way says little: it counts when there is no better one. */
 static enum outcome ask_time(struct dispatcher *d, struct err *err)
 {
-    int64_t hub_us = 0, asked_us = clock_monotonic_us();
+    int64_t hub_us = 0;
     TRY(open_hub(d, err));
+    int64_t asked_us = clock_monotonic_us();
     TRY(ledger_now(d->hub, &hub_us, err));
-    fleet_clock_set(&d->rt->clock, hub_us, asked_us, clock_monotonic_us());
+    int64_t answered_us = clock_monotonic_us(), took_us = answered_us - asked_us;
+    if (took_us > CLOCK_GOOD_US && d->clock_took_us != 0 && took_us > d->clock_took_us)
+        return OUTCOME_OK;
+    d->clock_took_us = took_us > 0 ? took_us : 1;
+    fleet_clock_set(&d->rt->clock, hub_us, asked_us, answered_us);
     return OUTCOME_OK;
 }
 
@@ -108,12 +115,15 @@ void dispatch_set_clock(struct dispatcher *d)
     int64_t now_us = clock_monotonic_us();
     if (now_us < d->clock_due_us)
         return;
-    d->clock_due_us = now_us + (ask_time(d, &err) == OUTCOME_OK ? CLOCK_EVERY_US : CLOCK_AGAIN_US);
+    bool is_good = ask_time(d, &err) == OUTCOME_OK && d->clock_took_us <= CLOCK_GOOD_US;
+    d->clock_due_us = now_us + (is_good ? CLOCK_EVERY_US : CLOCK_AGAIN_US);
 }
 
 static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, struct arena *arena,
                               struct ledger_claimed *ret_claimed, struct err *err)
 {
+    if (d->clock_took_us == 0) /* never asked yet: by our own clock all might be due */
+        TRY(ask_time(d, err));
     struct ledger_claim *claims = ARENA_ARRAY(arena, struct ledger_claim, batch->count);
     TRY_ALLOC(claims, err);
     for (size_t i = 0; i < batch->count; i++)

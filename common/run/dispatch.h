@@ -35,8 +35,9 @@ struct dispatcher {
     struct attempt *suspect;  /* the one that runs */
     uint64_t starts;          /* makes lease tokens unique */
     struct service_wait redis_wait, hub_wait;
-    int64_t clock_due_us; /* monotonic; the hub is asked for its time */
-    uint64_t epoch;           /* what is of an earlier one has been dropped */
+    int64_t clock_due_us;  /* monotonic; the hub is asked for its time */
+    int64_t clock_took_us; /* the answer that the clock is set by; 0 = none yet */
+    uint64_t epoch;        /* what is of an earlier one has been dropped */
 };
 
 MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err);
