@@ -124,6 +124,8 @@ static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdi
 
 /* ---- what the disk does not have yet: the hub may forget it when it crashes ---- */
 
+#define CLOCK_GOOD_US (200 * MS) /* what the runtime takes for a quick answer */
+
 #define UNDOS_MAX 4096
 #define WAL_DELAY_US (600 * MS) /* after it, even what nobody waited for is on the disk */
 struct undo {
@@ -237,21 +239,28 @@ static enum ledger_verdict look(struct job *job, const struct ledger_claim *clai
         end_cancelled(job, "job.duplicate");
         return LEDGER_CANCELLED;
     }
-    if (row->starts > 0 && row->starts == all->max_starts - 1 && !claim->is_alone)
+    bool is_counted = row->state == ROW_RUNNING && row->owner == process_now();
+    if (row->starts > 0 && row->starts == all->max_starts - 1 && !claim->is_alone && !is_counted)
         return LEDGER_SUSPECT;
-    return row->starts >= all->max_starts ? LEDGER_POISON : LEDGER_RUN;
+    return row->starts >= all->max_starts && !is_counted ? LEDGER_POISON : LEDGER_RUN;
 }
 
 static enum ledger_verdict claim_one(struct job *job, const struct ledger_claim *claim,
                                      const struct ledger_claims *all)
 {
+    bool is_in_time = process_now()->knows_time;
     struct row *row = &job->row;
     note_undo((struct undo){.job = job, .row = *row});
     enum ledger_verdict verdict = look(job, claim, all);
     if (verdict != LEDGER_RUN && verdict != LEDGER_POISON)
         return verdict;
+    if (wall_us() + CLOCK_GOOD_US / 2 < job->planned_us && is_in_time)
+        violation(job, "too early", "%s is claimed %.3f s before its time", job->id,
+                  (double)(job->planned_us - wall_us()) / (double)SECOND);
+    row->starts += row->state == ROW_RUNNING && row->owner == process_now() ? 0 : 1;
     row->state = ROW_RUNNING;
-    row->starts++;
+    row->owner = process_now();
+    row->claimer = NULL;
     row->due_us = 0;
     row->attempt = row->attempt > claim->attempt ? row->attempt : claim->attempt;
     row->fence = fence_of_start();
@@ -379,9 +388,13 @@ enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement
 
 enum outcome ledger_now(struct pgsql *db, int64_t *ret_now_us, struct err *err)
 {
-    (void)db;
-    (void)err;
-    *ret_now_us = clock_wall_us();
+    int64_t asked_us = world_us;
+    TRY(begin_call(db, err));
+    int64_t now_us = wall_us();
+    TRY(service_return(hub, err));
+    *ret_now_us = now_us;
+    if (world_us - asked_us < CLOCK_GOOD_US - 10 * MS)
+        process_now()->knows_time = true;
     return OUTCOME_OK;
 }
 

@@ -53,15 +53,11 @@ void kinds_process_ended(struct process *process)
 
 static void judge(struct job *job, const struct job_context *context)
 {
-    int64_t wall_us = EPOCH_US + world_us;
     if (job->kind == KIND_IDEMPOTENT)
         return;
     if (context->attempt > job->counted_failures + 1)
         violation(job, "attempts", "%s is at attempt %d after %d failures that count", job->id,
                   context->attempt, job->counted_failures);
-    if (wall_us < job->planned_us && context->fence == job->row.fence)
-        violation(job, "too early", "%s runs %.3f s before its time", job->id,
-                  (double)(job->planned_us - wall_us) / (double)SECOND);
     if (job->deaths > scenario.max_starts)
         violation(job, "poison", "%s runs after it killed %d processes", job->id, job->deaths);
     if (context->fence <= 0 || context->fence >= FENCES_MAX || is_fence_used[context->fence])

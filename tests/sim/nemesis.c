@@ -107,6 +107,17 @@ static void do_stop(void)
     stop_for_a_while(someone());
 }
 
+/* Its wall clock jumps; what it was before does not matter. */
+static void do_clock(void)
+{
+    struct process *process = someone();
+    if (process == NULL)
+        return;
+    process->wall_offset_us = dice_between(-3600, 3600) * SECOND;
+    trace_of(process, "clock", "is off by %lld s now",
+             (long long)(process->wall_offset_us / SECOND));
+}
+
 static void do_broker(void)
 {
     service_down(&broker_service, dice_span(50 * MS, 8 * SECOND));
@@ -153,6 +164,7 @@ static const struct harm {
     {redis_flush, offsetof(struct scenario, flush_s)},
     {hub_crash, offsetof(struct scenario, hub_s)},
     {do_cancel, offsetof(struct scenario, cancel_s)},
+    {do_clock, offsetof(struct scenario, clock_s)},
     {group_disturb, offsetof(struct scenario, member_s)},
 };
 
@@ -196,8 +208,11 @@ static bool is_over;
 static void on_start(void *arg, uint64_t place)
 {
     (void)arg;
-    if (process_at((int)place) == NULL && !is_over)
-        (void)process_start((int)place, worker_process);
+    if (process_at((int)place) == NULL && !is_over) {
+        struct process *process = process_start((int)place, worker_process);
+        if (scenario.clock_s > 0 && chance(500000))
+            process->wall_offset_us = dice_between(-3600, 3600) * SECOND;
+    }
 }
 
 static void on_process(struct process *process)

@@ -64,7 +64,7 @@ void scenario_make(uint64_t seed)
         .flush_s = every(0.5, 20),
         .hub_s = every(3, 30),
         .cancel_s = every(0.3, 6),
-        .clock_s = 0,
+        .clock_s = chance(500000) ? 0 : every(1, 10),
         .member_s = every(1, 10),
     };
     fiber_set_rates(s->switch_every, s->pause_ppm);

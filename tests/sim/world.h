@@ -60,6 +60,7 @@ struct row {
     enum outcome error;
     char error_code[48];
     int64_t place, behind_us;
+    const struct process *owner;
     struct process *claimer; /* that knows of it, and the lease it had then */
     char token[64];
 };
