@@ -29,7 +29,7 @@ void offset_map_reset(struct offset_map *map, int64_t next)
 {
     uint64_t completions = map->completions;
     offset_map_init_growing(map, map->bits, map->window, map->window_max);
-    map->committed = map->next = map->restored = map->floor = next;
+    map->committed = map->next = map->restored = map->floor = map->seen = next;
     map->completions = completions + 1; /* what was told of it no longer holds */
     map->started = true;
 }
@@ -75,8 +75,10 @@ static enum offset_taken take_restored(struct offset_map *map, int64_t offset)
 
 enum offset_taken offset_map_take(struct offset_map *map, int64_t offset)
 {
-    if (!map->started || offset < map->floor)
+    if (!map->started || (offset < map->floor && offset < map->seen))
         offset_map_reset(map, offset);
+    if (offset < map->next || offset < map->restored)
+        map->seen = offset >= map->seen ? offset + 1 : map->seen;
     if (offset < map->next)
         return OFFSET_KNOWN;
     if (offset < map->restored)
@@ -89,7 +91,7 @@ enum offset_taken offset_map_take(struct offset_map *map, int64_t offset)
         drop_waiting_below(map, map->restored);
     map->committed = lowest;
     *word_of(map, offset) |= bit_of(offset);
-    map->next = offset + 1;
+    map->next = map->seen = offset + 1;
     map->incomplete++;
     return OFFSET_TAKEN;
 }

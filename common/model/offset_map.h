@@ -10,7 +10,7 @@
  * Offsets that the partition skips (compaction, transaction markers) count as complete.
  * Invariants: committed <= every incomplete offset < top, committed <= next,
  * top - committed <= window. Reading and committing only go up, but for one case: a record below
- * `floor` means that the log itself was cut, and the map begins anew there.
+ * `floor` and `seen` means that the log itself was cut, and the map begins anew there.
  */
 #ifndef HAUL_MODEL_OFFSET_MAP_H
 #define HAUL_MODEL_OFFSET_MAP_H
@@ -31,7 +31,9 @@ struct offset_map {
     int64_t committed;    /* lowest incomplete offset; next when none is */
     int64_t next;         /* one above the highest offset that was taken */
     int64_t restored;     /* one above the highest offset that was restored; else <= next */
-    int64_t floor;        /* reading never goes below it by itself: what is committed */
+    int64_t floor;        /* what is committed at the broker */
+    int64_t seen;         /* one above the last record that was offered; below what is complete
+                             when that was restored. Reading never goes below both by itself */
     uint64_t completions; /* ever: tells whether there is news for the metadata */
     uint64_t checked;     /* completions + next when the encoded size was last looked at */
     bool started;         /* false: the first taken offset sets committed and next */
@@ -55,7 +57,7 @@ enum offset_taken {
                      (offset_map_larger), or when the lowest is done */
 };
 /* A record was read. What lies between the last one and it counts as complete. One below `floor`
- * is TAKEN and the map forgets all else: committed is then below what was committed. */
+ * and `seen` is TAKEN and the map forgets all else: committed is then below what was committed. */
 enum offset_taken offset_map_take(struct offset_map *map, int64_t offset);
 
 /* True when it was incomplete before. Offsets that were never taken change nothing. */
@@ -64,7 +66,8 @@ bool offset_map_complete(struct offset_map *map, int64_t offset);
 /* Taken and not yet complete? */
 bool offset_map_is_incomplete(const struct offset_map *map, int64_t offset);
 
-/* `offset` was committed at the broker: a record below it can only come of a log that was cut. */
+/* `offset` was committed at the broker: a record below it, that was read before, can only come of a
+ * log that was cut. */
 static inline void offset_map_set_floor(struct offset_map *map, int64_t offset)
 {
     map->floor = offset;

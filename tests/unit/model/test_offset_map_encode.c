@@ -46,6 +46,24 @@ static void test_complete_before_is_known_after(void)
     CHECK_INT(again.committed, 104);
 }
 
+/* What was restored as complete may be committed before it is read: that is no cut log. */
+static void test_committed_before_it_is_read(void)
+{
+    struct offset_map map, again;
+    begin(&map, 100, 5);
+    CHECK(offset_map_complete(&map, 101));
+    CHECK(through_text(&map, &again));
+    CHECK_INT(offset_map_take(&again, 100), OFFSET_TAKEN);
+    CHECK(offset_map_complete(&again, 100));
+    CHECK_INT(again.committed, 102);
+    offset_map_set_floor(&again, 102);
+    CHECK_INT(offset_map_take(&again, 101), OFFSET_KNOWN);
+    CHECK_INT(again.committed, 102);
+    CHECK_INT(offset_map_take(&again, 102), OFFSET_TAKEN);
+    CHECK_INT(offset_map_take(&again, 100), OFFSET_TAKEN); /* now it is one */
+    CHECK_INT(again.committed, 100);
+}
+
 static void test_nothing_beyond_is_no_text(void)
 {
     struct offset_map map, again;
@@ -376,6 +394,7 @@ static void test_agrees_with_a_plain_array(void)
 
 static CU_TestInfo tests[] = {
     {"complete before is known after", test_complete_before_is_known_after},
+    {"committed before it is read", test_committed_before_it_is_read},
     {"nothing beyond is no text", test_nothing_beyond_is_no_text},
     {"first record is not skipped", test_first_record_is_not_skipped},
     {"compacted topic", test_compacted_topic},
