@@ -1,6 +1,8 @@
 /* broker: logs and commits; see broker.h. */
 #include "broker.h"
 
+#include "model/offset_map_encode.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -166,6 +168,25 @@ static void complete(struct record *record, const struct kafka_partition *at, in
                   consumer->process->name, at->topic, at->partition, (long long)offset, job->id);
 }
 
+/* What the commit's map says is complete, is left out by whoever reads the partition next. */
+static void complete_beyond(const struct kafka_consumer *consumer, const struct kafka_partition *at,
+                            const struct log *log)
+{
+    static uint64_t bits[OFFSET_MAP_WORDS(OFFSET_WINDOW_MAX)];
+    struct offset_map map;
+    offset_map_init(&map, bits, OFFSET_WINDOW_MAX);
+    if (!offset_map_restore(&map, at->offset, slice_of(at->metadata)))
+        return;
+    int64_t top = offset_map_top(&map);
+    if (top > log->count)
+        violation(NULL, "commit of nothing", "the map of %s/%d @%lld goes up to %lld", at->topic,
+                  at->partition, (long long)at->offset, (long long)top);
+    for (int64_t i = at->offset; i < top; i++) {
+        if (offset_map_take(&map, i) == OFFSET_KNOWN)
+            complete(log->records[i], at, i, consumer);
+    }
+}
+
 static void commit_one(const struct kafka_consumer *consumer, const struct kafka_partition *at)
 {
     struct log *log = &topic_find(at->topic)->logs[at->partition];
@@ -181,6 +202,7 @@ static void commit_one(const struct kafka_consumer *consumer, const struct kafka
                   (long long)log->count);
     for (int64_t i = log->committed < 0 ? 0 : log->committed; i < at->offset; i++)
         complete(log->records[i], at, i, consumer);
+    complete_beyond(consumer, at, log);
     log->committed = at->offset;
     free(log->metadata);
     log->metadata = at->metadata == NULL ? NULL : strdup(at->metadata);
