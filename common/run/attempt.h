@@ -39,7 +39,8 @@ struct plan {
     int next_attempt;
     size_t tier;
     int64_t due_us;
-    int64_t sequence; /* of its event */
+    int64_t sequence;     /* of its event */
+    bool is_for_children; /* PLAN_WAIT: due_us is a safety net, a wake may come at any time */
 };
 
 struct attempt {

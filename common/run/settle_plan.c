@@ -2,6 +2,9 @@
 #include "run/attempt.h"
 
 #include "base/clock.h"
+#include "run/fan_out.h"
+
+#define NET_TIER 2 /* how often a parent looks that nobody wakes: every 2 minutes */
 
 static void plan_end(struct attempt *a, enum event_state state)
 {
@@ -41,6 +44,23 @@ static void plan_try_later(struct attempt *a, bool counted)
                             .sequence = a->sequence++};
 }
 
+/* The deadline needs no other watch: what is started then has passed it. */
+static void plan_wait_for_children(struct attempt *a)
+{
+    int scale = (int)a->rt->conf->retry_scale_percent;
+    int64_t now_us = clock_wall_us();
+    int64_t due_us = now_us + retry_tiers[NET_TIER].delay_us / 100 * scale;
+    if (a->deadline_us != 0 && due_us > a->deadline_us)
+        due_us = a->deadline_us;
+    a->plan = (struct plan){.kind = PLAN_WAIT,
+                            .state = EVENT_RETRYING,
+                            .next_attempt = a->number,
+                            .tier = retry_tier_for(due_us - now_us, scale),
+                            .due_us = due_us,
+                            .sequence = a->sequence,
+                            .is_for_children = true};
+}
+
 void settle_plan(struct attempt *a, enum stop_reason reason)
 {
     switch (outcome_action(a->outcome, reason, &a->err)) {
@@ -51,7 +71,10 @@ void settle_plan(struct attempt *a, enum stop_reason reason)
         plan_try_later(a, true);
         return;
     case ACTION_WAIT:
-        plan_try_later(a, false);
+        if (job_waits_for_children(&a->err))
+            plan_wait_for_children(a);
+        else
+            plan_try_later(a, false);
         return;
     case ACTION_CANCEL:
         plan_end(a, EVENT_CANCELLED);

@@ -122,6 +122,10 @@ static enum delivery_fate tell_plan_end(struct attempt *a)
 static enum delivery_fate tell_plan_wait(struct attempt *a)
 {
     struct err err = {0};
+    if (a->plan.is_for_children) {
+        LOG_AT(LOG_INFO, "job.waits_for_children", LOG_TEXT("kind", a->kind_name));
+        return sent(a, send_later(a, &err), &err);
+    }
     struct event event = attempt_event(a, EVENT_RETRYING);
     event.sequence = a->plan.sequence;
     event.error = &a->err;

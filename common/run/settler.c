@@ -25,7 +25,8 @@ static bool asks_ledger(const struct attempt *a)
 
 static struct ledger_settlement settlement_of(const struct attempt *a)
 {
-    bool is_told = a->plan.kind != PLAN_HAND_BACK && a->plan.state != EVENT_SUCCEEDED;
+    bool is_free = a->plan.kind == PLAN_HAND_BACK || a->plan.is_for_children;
+    bool is_told = !is_free && a->plan.state != EVENT_SUCCEEDED;
     return (struct ledger_settlement){
         .job_id = a->id,
         .fence = a->claimed.fence,
@@ -34,7 +35,7 @@ static struct ledger_settlement settlement_of(const struct attempt *a)
         .sequence = a->plan.sequence,
         .result = a->result.len == 0 ? NULL : str_text(&a->result),
         .next_attempt = a->plan.next_attempt,
-        .due_us = a->plan.due_us,
+        .due_us = is_free ? 0 : a->plan.due_us,
         .error = is_told ? &a->err : NULL,
     };
 }

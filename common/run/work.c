@@ -5,13 +5,10 @@
 #include "base/log.h"
 #include "io/json.h"
 #include "run/events.h"
+#include "run/job_private.h"
 #include "run/job_thread.h"
 
 /* ---- the context that a kind sees ---- */
-
-struct job_private {
-    struct attempt *attempt;
-};
 
 enum outcome job_check(const struct job_context *job, struct err *err)
 {

@@ -2,6 +2,7 @@
 #include "sync/receipt.h"
 
 #include "base/clock.h"
+#include "base/jval.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,24 +75,25 @@ static void write_verification(const struct receipt *r, struct jwrite *w)
     jwrite_close_object(w);
 }
 
+static const char *const value_names[VALUE_FAULT_COUNT] = {
+    [FAULT_ZERO_DATE] = "zero_date",
+    [FAULT_INFINITY] = "infinity",
+    [FAULT_NAN] = "nan",
+    [FAULT_NUL_BYTE] = "nul_byte",
+    [FAULT_INVALID_UTF8] = "invalid_utf8",
+    [FAULT_TIME_RANGE] = "time_range",
+    [FAULT_OUT_OF_RANGE] = "out_of_range",
+    [FAULT_INVALID_CAST] = "invalid_cast",
+};
+
 static void write_values(const struct receipt *r, struct jwrite *w)
 {
-    static const char *const names[VALUE_FAULT_COUNT] = {
-        [FAULT_ZERO_DATE] = "zero_date",
-        [FAULT_INFINITY] = "infinity",
-        [FAULT_NAN] = "nan",
-        [FAULT_NUL_BYTE] = "nul_byte",
-        [FAULT_INVALID_UTF8] = "invalid_utf8",
-        [FAULT_TIME_RANGE] = "time_range",
-        [FAULT_OUT_OF_RANGE] = "out_of_range",
-        [FAULT_INVALID_CAST] = "invalid_cast",
-    };
     jwrite_key(w, "values");
     jwrite_open_object(w);
     for (size_t i = 0; i < VALUE_FAULT_COUNT; i++) {
         if (r->converted[i] + r->nulled[i] + r->faulted[i] == 0)
             continue;
-        jwrite_key(w, names[i]);
+        jwrite_key(w, value_names[i]);
         jwrite_open_object(w);
         jwrite_member_int(w, "converted", r->converted[i]);
         jwrite_member_int(w, "nulled", r->nulled[i]);
@@ -165,4 +167,21 @@ void receipt_write(const struct receipt *r, bool with_chunks, struct jwrite *w)
         jwrite_close_array(w);
     }
     jwrite_close_object(w);
+}
+
+void receipt_add_part(struct receipt *receipt, const struct jval *part)
+{
+    const struct jval *stages = jval_get(part, "stages_ms"), *values = jval_get(part, "values");
+    receipt->rows_inserted += jval_int(part, "rows_inserted", 0);
+    receipt->bytes_read += jval_int(part, "bytes_read", 0);
+    receipt->bytes_written += jval_int(part, "bytes_written", 0);
+    receipt->stages.read_us += jval_int(stages, "read", 0) * US_PER_MS;
+    receipt->stages.transform_us += jval_int(stages, "transform", 0) * US_PER_MS;
+    receipt->stages.write_us += jval_int(stages, "write", 0) * US_PER_MS;
+    for (size_t i = 0; i < VALUE_FAULT_COUNT; i++) {
+        const struct jval *value = jval_get(values, value_names[i]);
+        receipt->converted[i] += jval_int(value, "converted", 0);
+        receipt->nulled[i] += jval_int(value, "nulled", 0);
+        receipt->faulted[i] += jval_int(value, "quarantined", 0);
+    }
 }

@@ -1,6 +1,8 @@
 /* sql-sync: a table of MySQL, MariaDB or PostgreSQL arrives in another, proven. */
 #include "registry.h"
+#include "run/fan_out.h"
 #include "run/worker.h"
+#include "sql_chunk.h"
 #include "sql_sync.h"
 #include "sync/sync_spec.h"
 
@@ -11,6 +13,11 @@ static const struct job_kind kinds[] = {
      .ordered = true, /* two runs of one sync would fence each other off */
      .max_attempts = 8,
      .run = sql_sync_run},
+    {.name = SQL_CHUNK_KIND,
+     .doc = "Loads some chunks of a big table; made by a sql_sync with fan_out_rows.",
+     .payload = &job_child_table,
+     .max_attempts = 8,
+     .run = sql_chunk_run},
 };
 
 static const struct worker sql_sync = {

@@ -4,137 +4,152 @@
  * The definition and the run are in the hub before the first row moves; the receipt is there before
  * the job's outcome is told. A run that dies in between stays open in the hub, and its job comes
  * again with a greater fence.
+ *
+ * A load that is handed out takes at least two runs of this job: one that plans and hands out, and
+ * one that finds all parts done, proves and swaps. Each begins the same way, with a look at the
+ * children.
  */
 #include "sql_sync.h"
 
 #include "base/jwrite.h"
-#include "sync/hub_connection.h"
-#include "sync/hub_quarantine.h"
-#include "sync/hub_run.h"
-#include "sync/sync.h"
+#include "io/json.h"
+#include "sql_chunk.h"
+#include "sql_job.h"
 
-#include <stdio.h>
-#include <unistd.h>
-
-struct sql_job {
-    struct job_context *job;
-    const struct sync_spec *spec;
-    struct sync_ref ref;
-    char run_id[RUN_ID_SIZE];
-};
-
-static void tell_progress(void *ctx, const struct sync_progress *progress)
+static enum outcome hand_out(void *ctx, const char *plan, const struct sync_part *parts,
+                             size_t count, int64_t rows_total, struct err *err)
 {
-    struct sql_job *sql = ctx;
-    job_progress(sql->job, &(struct event_progress){.phase = progress->phase,
-                                                    .rows_done = progress->rows_done,
-                                                    .rows_total = progress->rows_total,
-                                                    .bytes_done = progress->bytes_done,
-                                                    .bytes_total = -1,
-                                                    .bottleneck = progress->bottleneck,
-                                                    .rows_per_second = -1,
-                                                    .eta_ms = -1});
-}
-
-/* Called under the sync's lock: lanes share the job's hub connection. */
-static enum outcome keep_rows(void *ctx, const struct bad_row *rows, size_t count, struct err *err)
-{
-    struct sql_job *sql = ctx;
-    struct quarantine_entry *entries = ARENA_ARRAY(sql->job->arena, struct quarantine_entry, count);
-    TRY_ALLOC(entries, err);
+    const struct sql_job *sql = ctx;
+    struct family_child *children = ARENA_ARRAY(sql->job->arena, struct family_child, count);
+    TRY_ALLOC(children, err);
     for (size_t i = 0; i < count; i++)
-        entries[i] = (struct quarantine_entry){
-            .chunk = rows[i].chunk,
-            .row_number = rows[i].number,
-            .column = rows[i].column[0] == '\0' ? NULL : rows[i].column,
-            .code = rows[i].reason,
-            .native = rows[i].sqlstate[0] == '\0' ? NULL : rows[i].sqlstate,
-            .message = rows[i].message,
-            .row = slice_of(rows[i].row_json)};
-    return hub_quarantine_add(sql->job->hub, &sql->ref, sql->run_id, entries, count, err);
+        children[i] =
+            (struct family_child){.number = (int64_t)parts[i].number, .payload = parts[i].state};
+    struct job_spawn spawn = {.kind = SQL_CHUNK_KIND,
+                              .plan = plan,
+                              .children = {children, count},
+                              .rows_total = rows_total};
+    return job_children_spawn(sql->job, &spawn, err);
 }
 
-static enum outcome open_run(struct sql_job *sql, struct err *err)
+static enum outcome run_whole(struct sql_job *sql, struct sync_env *env, struct receipt *receipt,
+                              struct err *err)
 {
-    const struct job_context *job = sql->job;
-    struct str payload __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
+    env->hand_out = hand_out;
+    return sync_run(env, sql->spec, sql->job->arena, receipt, err);
+}
+
+static enum outcome save_definition(const struct sql_job *sql, struct err *err)
+{
+    struct str payload STR_AUTO = str_with_max(STR_MAX_DEFAULT);
     struct jwrite w = jwrite_to(&payload);
-    char host[64] = "", worker[96];
-    jwrite_jval(&w, job->data);
+    jwrite_jval(&w, sql->job->data);
     if (payload.failed)
         return FAIL_NO_MEMORY(err);
-    TRY(hub_sync_save(job->hub, &sql->ref, job->kind, str_slice(&payload), err));
-    (void)gethostname(host, sizeof host - 1);
-    (void)snprintf(worker, sizeof worker, "%s/%d", host, (int)getpid());
-    struct run_begin begin = {.sync = sql->ref,
-                              .job_id = job->job_id,
-                              .attempt = job->attempt,
-                              .fence = job->fence,
-                              .mode = sync_mode_name(sql->spec->mode),
-                              .worker = worker};
-    return hub_run_begin(job->hub, &begin, sql->run_id, err);
+    return hub_sync_save(sql->job->hub, &sql->ref, sql->job->kind, str_slice(&payload), err);
 }
 
-static enum outcome run_between(struct sql_job *sql, struct receipt *receipt, struct err *err)
+/* ---- what the chunk jobs have given ---- */
+
+/* How many of the first `count` owners are other ones than those before them. */
+static size_t count_owners(const struct family_results *results)
 {
-    struct job_context *job = sql->job;
-    struct connection source CONNECTION_AUTO = {0}, target CONNECTION_AUTO = {0};
-    if (hub_connection_load(job->hub, job->workspace_id, sql->spec->source.connection_id,
-                            job->arena, &source, err) != OUTCOME_OK)
-        return err_prefix(err, "source");
-    if (hub_connection_load(job->hub, job->workspace_id, sql->spec->target.connection_id,
-                            job->arena, &target, err) != OUTCOME_OK)
-        return err_prefix(err, "target");
-    struct sync_env env = {.workspace_id = job->workspace_id,
-                           .source = {source.connector, source.config},
-                           .target = {target.connector, target.config},
-                           .fence = job->fence,
-                           .cancelled = job->cancelled,
-                           .ctx = sql,
-                           .progress = tell_progress,
-                           .quarantine = keep_rows};
-    return sync_run(&env, sql->spec, job->arena, receipt, err);
+    size_t owners = 0;
+    for (size_t i = 0; i < results->count; i++) {
+        bool known = results->items[i].owner == NULL;
+        for (size_t j = 0; j < i && !known; j++)
+            known = results->items[j].owner != NULL &&
+                    strcmp(results->items[j].owner, results->items[i].owner) == 0;
+        owners += !known;
+    }
+    return owners;
 }
 
-/* The receipt stands in the hub with all chunks; the event gets it without them. */
-static enum outcome close_run(const struct sql_job *sql, const struct receipt *receipt,
-                              enum outcome outcome, const struct err *failure, struct err *err)
+/* Counts and hashes of rows came with the parts' checkpoints; here is the rest. */
+static enum outcome add_results(const struct sql_job *sql, const struct family_results *results,
+                                struct receipt *receipt, struct err *err)
 {
-    struct str whole __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
-    struct str summary __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
-    struct jwrite w = jwrite_to(&whole), s = jwrite_to(&summary);
-    receipt_write(receipt, true, &w);
-    receipt_write(receipt, false, &s);
-    if (whole.failed || summary.failed)
-        return FAIL_NO_MEMORY(err);
-    struct run_end end = {.outcome = outcome,
-                          .failure = outcome == OUTCOME_OK ? NULL : failure,
-                          .receipt = str_text(&whole),
-                          .rows_read = receipt->rows_read,
-                          .rows_written = receipt->rows_written,
-                          .rows_rejected = receipt->rows_rejected,
-                          .rows_deleted = receipt->rows_deleted,
-                          .bytes_read = receipt->bytes_read};
-    TRY(hub_run_finish(sql->job->hub, sql->run_id, &end, err));
-    if (receipt->state != NULL)
-        TRY(hub_checkpoint_save(sql->job->hub, &sql->ref, receipt->fence, receipt->state, err));
-    return job_set_result(sql->job, str_slice(&summary), err);
+    for (size_t i = 0; i < results->count; i++) {
+        const struct jval *part = NULL;
+        if (results->items[i].result == NULL)
+            continue;
+        TRY(jread_object(slice_of(results->items[i].result), sql->job->arena, &part, err));
+        receipt_add_part(receipt, part);
+    }
+    receipt_note(receipt, "the chunk jobs were done by %zu worker processes",
+                 count_owners(results));
+    if ((int64_t)results->count < receipt->chunk_jobs)
+        receipt_note(receipt,
+                     "%lld chunk jobs were done for an earlier run of the sync: their bytes, times "
+                     "and converted values are not in this receipt",
+                     (long long)receipt->chunk_jobs - (long long)results->count);
+    return OUTCOME_OK;
 }
 
-enum outcome sql_sync_run(struct job_context *job, const void *payload, struct err *err)
+/* ---- the runs ---- */
+
+static enum outcome close_whole(struct sql_job *sql, struct receipt *receipt, enum outcome outcome,
+                                struct err *failure, struct err *err)
 {
-    struct sql_job sql = {.job = job,
-                          .spec = payload,
-                          .ref = {job->workspace_id, ((const struct sync_spec *)payload)->sync_id}};
+    struct family_results results = {0};
+    if (outcome == OUTCOME_OK && receipt->chunk_jobs > 0) {
+        TRY(job_children_results(sql->job, &results, err));
+        TRY(add_results(sql, &results, receipt, err));
+    }
+    TRY(sql_job_close_run(sql, receipt, outcome, failure, true, err));
+    return outcome == OUTCOME_OK && receipt->chunk_jobs > 0 ? job_children_close(sql->job, err)
+                                                            : OUTCOME_OK;
+}
+
+static enum outcome run(struct sql_job *sql, struct err *err)
+{
     struct receipt receipt;
     struct err closing = {0};
-    receipt_init(&receipt, job->arena);
-    TRY(open_run(&sql, err));
-    enum outcome outcome = run_between(&sql, &receipt, err);
-    enum outcome closed = close_run(&sql, &receipt, outcome, err, &closing);
+    receipt_init(&receipt, sql->job->arena);
+    TRY(save_definition(sql, err));
+    TRY(sql_job_open_run(sql, err));
+    enum outcome outcome = sql_job_between(sql, run_whole, &receipt, err), closed;
+    if (outcome == OUTCOME_THROTTLED && strcmp(err->code, SYNC_HANDED_OUT) == 0) {
+        TRY(sql_job_close_run(sql, &receipt, outcome, err, false, &closing));
+        return job_children_wait(sql->job, err);
+    }
+    closed = close_whole(sql, &receipt, outcome, err, &closing);
     if (outcome == OUTCOME_OK && closed != OUTCOME_OK) {
         *err = closing;
         return closed;
     }
+    return outcome;
+}
+
+/* The other chunk jobs are in vain; what they made durable is not: a later run goes on from it. */
+static enum outcome fail_with(struct job_context *job, const struct family_look *look,
+                              struct err *err)
+{
+    TRY(job_children_close(job, err));
+    if (look->failure.code[0] == '\0')
+        return FAIL(err, OUTCOME_PERMANENT, "job.child_lost", "chunk job %lld came to nothing",
+                    (long long)look->failed_number);
+    *err = look->failure;
+    err->outcome = OUTCOME_PERMANENT;
+    return err_prefix(err, "chunk job %lld", (long long)look->failed_number);
+}
+
+enum outcome sql_sync_run(struct job_context *job, const void *payload, struct err *err)
+{
+    struct sql_job sql;
+    struct family_look look = {0};
+    TRY(job_children_look(job, &look, err));
+    switch (fan_in_decide(&look.counts)) {
+    case FAN_IN_WAIT:
+        return job_children_wait(job, err);
+    case FAN_IN_FAIL:
+        return fail_with(job, &look, err);
+    case FAN_IN_PLAN:
+    case FAN_IN_JOIN:
+        break;
+    }
+    sql_job_init(&sql, job, payload);
+    enum outcome outcome = run(&sql, err);
+    sql_job_done(&sql);
     return outcome;
 }

@@ -1,0 +1,147 @@
+/* fan_out_record: see fan_out_record.h. Keys and headers may be any bytes: they stand in the hub as
+ * hexadecimal. */
+#include "run/fan_out_record.h"
+
+#include "base/clock.h"
+#include "base/jwrite.h"
+#include "io/json.h"
+#include "run/kafka_headers.h"
+
+const char *fan_out_topic(const struct attempt *a)
+{
+    const struct runtime *rt = a->rt;
+    switch (a->data.common->priority) {
+    case JOB_INTERACTIVE:
+        return rt->interactive_topic.text;
+    case JOB_BULK:
+        return rt->bulk_topic.text;
+    default:
+        return rt->jobs_topic.text;
+    }
+}
+
+/* ---- a child's envelope ---- */
+
+static void write_inherited(const struct jval *data, struct jwrite *w)
+{
+    static const char *const names[] = {"priority", "deadline", "max_attempts"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct jval *value = jval_get(data, names[i]);
+        if (value == NULL)
+            continue;
+        jwrite_key(w, names[i]);
+        jwrite_jval(w, value);
+    }
+}
+
+void fan_out_write_child(const struct job_context *job, const char *kind,
+                         const struct family_child *child, struct str *out)
+{
+    struct str type STR_AUTO = str_with_max(128);
+    struct jwrite writer = jwrite_to(out), *w = &writer;
+    char time[CLOCK_TEXT_SIZE];
+    str_addf(&type, "%s%s%s", JOB_TYPE_PREFIX, kind, JOB_TYPE_SUFFIX);
+    jwrite_open_object(w);
+    jwrite_member_text(w, "specversion", "1.0");
+    jwrite_member_text(w, "id", child->id);
+    jwrite_member_text(w, "type", str_text(&type));
+    jwrite_member_text(w, "source", "/haul/fan-out");
+    jwrite_member_text(w, "subject", child->id);
+    jwrite_member_text(w, "time", clock_format(clock_wall_us(), time));
+    jwrite_member_text(w, "datacontenttype", "application/json");
+    jwrite_member_text(w, "traceparent", job->traceparent);
+    jwrite_key(w, "data");
+    jwrite_open_object(w);
+    jwrite_member_text(w, "workspace_id", job->workspace_id);
+    write_inherited(job->data, w);
+    jwrite_member_text(w, "parent_id", job->job_id);
+    jwrite_member_int(w, "number", child->number);
+    jwrite_close_object(w);
+    jwrite_close_object(w);
+    out->failed |= type.failed;
+}
+
+/* ---- a record as texts ---- */
+
+/* NULL for no bytes at all, and without memory. */
+static const char *to_hex(struct slice bytes, struct arena *arena)
+{
+    char *digits = bytes.data == NULL ? NULL : arena_alloc(arena, 2 * bytes.len + 1);
+    if (digits == NULL)
+        return NULL;
+    hex_format((const uint8_t *)bytes.data, bytes.len, digits);
+    digits[2 * bytes.len] = '\0';
+    return digits;
+}
+
+static struct slice from_hex(const char *digits, struct arena *arena)
+{
+    size_t len = digits == NULL ? 0 : strlen(digits) / 2;
+    uint8_t *bytes = digits == NULL ? NULL : arena_alloc(arena, len + 1);
+    if (bytes == NULL || !hex_parse(digits, len, bytes))
+        return (struct slice){NULL, 0};
+    return (struct slice){(const char *)bytes, len};
+}
+
+static const char *write_headers(const struct job_headers *headers, struct arena *arena)
+{
+    struct str text STR_AUTO = str_with_max(STR_MAX_DEFAULT);
+    struct jwrite w = jwrite_to(&text);
+    jwrite_open_array(&w);
+    for (size_t i = 0; i < headers->count; i++) {
+        jwrite_open_array(&w);
+        jwrite_text(&w, headers->items[i].name);
+        jwrite_text(&w, to_hex(headers->items[i].value, arena));
+        jwrite_close_array(&w);
+    }
+    jwrite_close_array(&w);
+    return text.failed ? NULL : arena_strdup(arena, str_text(&text));
+}
+
+enum outcome fan_out_read_record(const struct kafka_message *message, struct arena *arena,
+                                 struct family_record *ret_record, struct err *err)
+{
+    struct job_headers headers;
+    TRY(kafka_headers_of(message, arena, &headers, err));
+    struct family_record record = {
+        .key = to_hex(message->key, arena),
+        .value = arena_strndup(arena, message->value.data, message->value.len),
+        .headers = write_headers(&headers, arena)};
+    if (record.value == NULL || record.headers == NULL || arena->overflowed)
+        return FAIL_NO_MEMORY(err);
+    *ret_record = record;
+    return OUTCOME_OK;
+}
+
+static enum outcome read_headers(const char *text, struct arena *arena, struct kafka_record *record,
+                                 struct err *err)
+{
+    const struct jval *list = NULL;
+    TRY(jread(slice_of(text), arena, &list, err));
+    if (list->type != JVAL_ARRAY)
+        return FAIL_BUG(err, "headers in the hub are no list");
+    struct kafka_header *headers = ARENA_ARRAY(arena, struct kafka_header, list->array.count);
+    TRY_ALLOC(headers, err);
+    for (size_t i = 0; i < list->array.count; i++) {
+        const struct jval *pair = &list->array.items[i];
+        if (pair->type != JVAL_ARRAY || pair->array.count != 2 ||
+            pair->array.items[0].type != JVAL_STRING)
+            return FAIL_BUG(err, "a header in the hub is no pair");
+        const struct jval *value = &pair->array.items[1];
+        headers[i] = (struct kafka_header){
+            pair->array.items[0].string.data,
+            from_hex(value->type == JVAL_STRING ? value->string.data : NULL, arena)};
+    }
+    record->headers = headers;
+    record->header_count = list->array.count;
+    return OUTCOME_OK;
+}
+
+enum outcome fan_out_write_record(const struct family_record *texts, struct arena *arena,
+                                  struct kafka_record *record, struct err *err)
+{
+    record->key = from_hex(texts->key, arena);
+    record->value = slice_of(texts->value);
+    TRY(read_headers(texts->headers, arena, record, err));
+    return arena->overflowed ? FAIL_NO_MEMORY(err) : OUTCOME_OK;
+}
