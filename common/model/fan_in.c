@@ -10,8 +10,7 @@ enum fan_in_verdict fan_in_decide(const struct fan_in *counts)
     return counts->done >= counts->total ? FAN_IN_JOIN : FAN_IN_WAIT;
 }
 
-bool fan_in_wakes(const struct fan_in *counts)
+bool fan_in_wakes(const struct fan_in *counts, bool has_failed)
 {
-    enum fan_in_verdict verdict = fan_in_decide(counts);
-    return verdict == FAN_IN_JOIN || verdict == FAN_IN_FAIL;
+    return has_failed || fan_in_decide(counts) == FAN_IN_JOIN;
 }

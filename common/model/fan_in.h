@@ -31,8 +31,9 @@ enum fan_in_verdict {
 
 enum fan_in_verdict fan_in_decide(const struct fan_in *counts);
 
-/* Whether the child whose end gave these counts (its own included) wakes the parent: the last one,
- * and one that failed, at once. Said again when a child ends again: a wake more does no harm. */
-bool fan_in_wakes(const struct fan_in *counts);
+/* Whether the child whose end gave these counts (its own included) wakes the parent: one that
+ * failed, at once, and the last one when none has. A child that ends again says so again: a wake
+ * more does no harm. */
+bool fan_in_wakes(const struct fan_in *counts, bool has_failed);
 
 #endif

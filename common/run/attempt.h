@@ -48,9 +48,10 @@ struct attempt {
     struct fair_item item; /* the dispatcher's */
     struct runtime *rt;
     struct delivery *delivery;
-    bool is_over;        /* comes back to the dispatcher to be freed */
-    bool is_suspect;     /* its last start: no other such job runs beside it */
-    int64_t again_at_us; /* monotonic; parked until then */
+    bool is_over;         /* comes back to the dispatcher to be freed */
+    bool is_woken_by_net; /* a parent's: run again by a record of its own, not by this one */
+    bool is_suspect;      /* its last start: no other such job runs beside it */
+    int64_t again_at_us;  /* monotonic; parked until then */
     struct arena arena;
     struct job_trail trail;
     /* What the record says; id NULL: nothing that can be told about. */

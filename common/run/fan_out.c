@@ -39,10 +39,17 @@ const struct field_table job_child_table = {"job_child", "A part of another job,
 
 /* ---- parent ---- */
 
-enum outcome job_children_look(struct job_context *job, struct family_look *ret_look,
-                               struct err *err)
+enum outcome job_children_look(struct job_context *job, enum fan_in_verdict *ret_verdict,
+                               struct family_look *ret_look, struct err *err)
 {
-    return family_look(job->hub->db, job->job_id, job->arena, ret_look, err);
+    struct attempt *a = job->own->attempt;
+    struct family_look look;
+    TRY(family_look(job->hub->db, job->job_id, job->arena, &look, err));
+    enum fan_in_verdict verdict = fan_in_decide(&look.counts);
+    a->is_woken_by_net = verdict != FAN_IN_WAIT && job_trail_is_net(&a->trail);
+    *ret_look = look;
+    *ret_verdict = a->is_woken_by_net ? FAN_IN_WAIT : verdict;
+    return OUTCOME_OK;
 }
 
 /* Until Kafka has all that was sent under the job's delivery: only then may a later start take the
@@ -90,8 +97,7 @@ enum outcome job_children_spawn(struct job_context *job, const struct job_spawn 
                                    .plan = spawn->plan,
                                    .rows_total = spawn->rows_total,
                                    .children = spawn->children};
-    TRY(fan_out_read_record(&job->own->attempt->delivery->message, job->arena, &request.record,
-                            err));
+    TRY(fan_out_read_record(job->own->attempt, job->arena, &request.record, err));
     TRY(family_spawn(job->hub->db, &request, job->arena, &told, err));
     if (told.count == 0) {
         TRY(job_check(job, err));
@@ -211,7 +217,8 @@ enum outcome job_child_end(struct job_context *job, const struct job_child_end *
     if (end->outcome != OUTCOME_OK && !is_final(job, err))
         return end->outcome;
     enum outcome outcome = family_end(job->hub->db, &request, job->arena, &parent, &counting);
-    if (outcome == OUTCOME_OK && parent.id != NULL && fan_in_wakes(&parent.counts))
+    if (outcome == OUTCOME_OK && parent.id != NULL &&
+        fan_in_wakes(&parent.counts, request.failure != NULL))
         outcome = wake(job, &parent, &counting);
     if (end->outcome != OUTCOME_OK)
         return end->outcome; /* not counted: the parent's safety net finds it in the ledger */

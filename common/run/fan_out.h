@@ -13,20 +13,23 @@
  *
  * While children are under way the parent waits in the ledger, without a lease, a thread or an
  * attempt counted: its record stands in a retry topic as a safety net, and the child that ends last
- * (or fails for good) puts it on its jobs topic again. Whatever starts it early only looks. A
- * cancel of the parent reaches its children in the hub, in one statement with it.
+ * (or fails for good) puts it on its jobs topic again. Whatever starts it early only looks. The net
+ * itself never ends the job: when it finds work it puts the record on the jobs topic, as a wake
+ * that was lost would have; so a net that comes later than the end has nothing to tell. A cancel of
+ * the parent reaches its children in the hub, in one statement with it.
  */
 #ifndef HAUL_RUN_FAN_OUT_H
 #define HAUL_RUN_FAN_OUT_H
 
+#include "model/job.h"
 #include "run/family.h"
 #include "run/worker.h"
 
 /* ---- parent ---- */
 
-/* Fails as the hub does. */
-MUST_USE enum outcome job_children_look(struct job_context *job, struct family_look *ret_look,
-                                        struct err *err);
+/* What is to be done, and why. Fails as the hub does. */
+MUST_USE enum outcome job_children_look(struct job_context *job, enum fan_in_verdict *ret_verdict,
+                                        struct family_look *ret_look, struct err *err);
 
 struct job_spawn {
     const char *kind; /* of the children; this worker has it */
@@ -42,6 +45,11 @@ MUST_USE enum outcome job_children_spawn(struct job_context *job, const struct j
 #define JOB_WAITS_FOR_CHILDREN "job.children"
 /* What the parent's run returns while they are under way. */
 MUST_USE enum outcome job_children_wait(const struct job_context *job, struct err *err);
+/* Whether a record is a parent's safety net. */
+static inline bool job_trail_is_net(const struct job_trail *trail)
+{
+    return trail->error_code != NULL && strcmp(trail->error_code, JOB_WAITS_FOR_CHILDREN) == 0;
+}
 static inline bool job_waits_for_children(const struct err *err)
 {
     return err->outcome == OUTCOME_THROTTLED && strcmp(err->code, JOB_WAITS_FOR_CHILDREN) == 0;

@@ -83,30 +83,30 @@ static struct slice from_hex(const char *digits, struct arena *arena)
     return (struct slice){(const char *)bytes, len};
 }
 
-static const char *write_headers(const struct job_headers *headers, struct arena *arena)
+static const char *write_headers(const struct kafka_record *record, struct arena *arena)
 {
     struct str text STR_AUTO = str_with_max(STR_MAX_DEFAULT);
     struct jwrite w = jwrite_to(&text);
     jwrite_open_array(&w);
-    for (size_t i = 0; i < headers->count; i++) {
+    for (size_t i = 0; i < record->header_count; i++) {
         jwrite_open_array(&w);
-        jwrite_text(&w, headers->items[i].name);
-        jwrite_text(&w, to_hex(headers->items[i].value, arena));
+        jwrite_text(&w, record->headers[i].name);
+        jwrite_text(&w, to_hex(record->headers[i].value, arena));
         jwrite_close_array(&w);
     }
     jwrite_close_array(&w);
     return text.failed ? NULL : arena_strdup(arena, str_text(&text));
 }
 
-enum outcome fan_out_read_record(const struct kafka_message *message, struct arena *arena,
+enum outcome fan_out_read_record(const struct attempt *a, struct arena *arena,
                                  struct family_record *ret_record, struct err *err)
 {
-    struct job_headers headers;
-    TRY(kafka_headers_of(message, arena, &headers, err));
-    struct family_record record = {
-        .key = to_hex(message->key, arena),
-        .value = arena_strndup(arena, message->value.data, message->value.len),
-        .headers = write_headers(&headers, arena)};
+    struct kafka_record from;
+    TRY(kafka_headers_forward(&a->delivery->message, &a->trail, fan_out_topic(a), arena, &from,
+                              err));
+    struct family_record record = {.key = to_hex(from.key, arena),
+                                   .value = arena_strndup(arena, from.value.data, from.value.len),
+                                   .headers = write_headers(&from, arena)};
     if (record.value == NULL || record.headers == NULL || arena->overflowed)
         return FAIL_NO_MEMORY(err);
     *ret_record = record;

@@ -14,8 +14,9 @@ const char *fan_out_topic(const struct attempt *a);
 void fan_out_write_child(const struct job_context *job, const char *kind,
                          const struct family_child *child, struct str *out);
 
-/* A message as texts, and those as a record; both live in the arena. RETRY "no_memory". */
-MUST_USE enum outcome fan_out_read_record(const struct kafka_message *message, struct arena *arena,
+/* The attempt's record as texts, its trace with it, and those as a record; both live in the arena.
+ * RETRY "no_memory". */
+MUST_USE enum outcome fan_out_read_record(const struct attempt *a, struct arena *arena,
                                           struct family_record *ret_record, struct err *err);
 /* Sets key, value and headers. */
 MUST_USE enum outcome fan_out_write_record(const struct family_record *texts, struct arena *arena,

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/events.h"
+#include "run/fan_out.h"
 #include "run/kafka_headers.h"
 
 #define RETAKE_US US_PER_S
@@ -119,13 +120,23 @@ static enum delivery_fate tell_plan_end(struct attempt *a)
     return tell_end(a, &event);
 }
 
+static enum delivery_fate wait_for_children(struct attempt *a)
+{
+    struct err err = {0};
+    LOG_AT(LOG_INFO, a->is_woken_by_net ? "job.woken_by_net" : "job.waits_for_children",
+           LOG_TEXT("kind", a->kind_name));
+    a->trail.error_class = a->trail.error_message = NULL;
+    a->trail.error_code = a->is_woken_by_net ? NULL : JOB_WAITS_FOR_CHILDREN;
+    if (a->is_woken_by_net)
+        return sent(a, forward(a, a->rt->jobs_topic.text, &err), &err);
+    return sent(a, send_later(a, &err), &err);
+}
+
 static enum delivery_fate tell_plan_wait(struct attempt *a)
 {
     struct err err = {0};
-    if (a->plan.is_for_children) {
-        LOG_AT(LOG_INFO, "job.waits_for_children", LOG_TEXT("kind", a->kind_name));
-        return sent(a, send_later(a, &err), &err);
-    }
+    if (a->plan.is_for_children)
+        return wait_for_children(a);
     struct event event = attempt_event(a, EVENT_RETRYING);
     event.sequence = a->plan.sequence;
     event.error = &a->err;
@@ -158,6 +169,8 @@ static enum delivery_fate tell_plan_tell(struct attempt *a)
         metric_add(&a->rt->metrics.redelivered, 1);
     LOG_AT(LOG_INFO, is_new ? "job.cancelled" : "job.ended_before",
            LOG_TEXT("state", event_state_name(event.state)));
+    if (!is_new && event.state != EVENT_CANCELLED && job_trail_is_net(&a->trail))
+        return FATE_DONE; /* it has ended by another record, which tells it */
     static const struct err unknown;
     if (event.error == NULL && event.state == EVENT_DEAD_LETTERED)
         event.error = &unknown;

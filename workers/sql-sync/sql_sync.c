@@ -138,8 +138,9 @@ enum outcome sql_sync_run(struct job_context *job, const void *payload, struct e
 {
     struct sql_job sql;
     struct family_look look = {0};
-    TRY(job_children_look(job, &look, err));
-    switch (fan_in_decide(&look.counts)) {
+    enum fan_in_verdict verdict = FAN_IN_PLAN;
+    TRY(job_children_look(job, &verdict, &look, err));
+    switch (verdict) {
     case FAN_IN_WAIT:
         return job_children_wait(job, err);
     case FAN_IN_FAIL:

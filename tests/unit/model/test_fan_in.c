@@ -7,16 +7,17 @@ static void test_decide(void)
     static const struct {
         struct fan_in counts;
         enum fan_in_verdict verdict;
-        bool wakes;
+        bool wakes, wakes_failed; /* the child that had its result; the one that failed */
     } rows[] = {
-        {{0, 0, 0}, FAN_IN_PLAN, false}, {{3, 0, 0}, FAN_IN_WAIT, false},
-        {{3, 2, 0}, FAN_IN_WAIT, false}, {{3, 3, 0}, FAN_IN_JOIN, true},
-        {{3, 0, 1}, FAN_IN_FAIL, true},  {{3, 2, 1}, FAN_IN_FAIL, true},
-        {{1, 1, 0}, FAN_IN_JOIN, true},
+        {{0, 0, 0}, FAN_IN_PLAN, false, true}, {{3, 0, 0}, FAN_IN_WAIT, false, true},
+        {{3, 2, 0}, FAN_IN_WAIT, false, true}, {{3, 3, 0}, FAN_IN_JOIN, true, true},
+        {{3, 0, 1}, FAN_IN_FAIL, false, true}, {{3, 2, 1}, FAN_IN_FAIL, false, true},
+        {{1, 1, 0}, FAN_IN_JOIN, true, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         CHECK_INT(fan_in_decide(&rows[i].counts), rows[i].verdict);
-        CHECK_INT(fan_in_wakes(&rows[i].counts), rows[i].wakes);
+        CHECK_INT(fan_in_wakes(&rows[i].counts, false), rows[i].wakes);
+        CHECK_INT(fan_in_wakes(&rows[i].counts, true), rows[i].wakes_failed);
     }
 }
 
@@ -26,7 +27,7 @@ static void test_the_last_one_wakes(void)
     for (size_t total = 1; total <= 64; total++) {
         size_t wakes = 0;
         for (size_t done = 1; done <= total; done++)
-            wakes += fan_in_wakes(&(struct fan_in){total, done, 0});
+            wakes += fan_in_wakes(&(struct fan_in){total, done, 0}, false);
         CHECK_INT(wakes, 1);
     }
 }

@@ -1,0 +1,261 @@
+"""A big load as chunk jobs that two worker processes share: killed, asleep, cancelled, told twice.
+
+The table is small and its chunks are smaller: what counts is who does what, when, and what is left.
+"""
+
+import json
+import os
+import time
+
+import pytest
+
+from e2e.syncing import CHECKPOINTS, Sync
+from harness.gates import DdlGate, Gate
+from harness.waiting import wait_for
+
+ROWS = 6000
+# Six chunks of 1000 rows, each a job.
+SPEC = {"chunk_rows": 1000, "fan_out_rows": 1000, "verify": "full"}
+ONE_AT_A_TIME = {"HAUL_JOB_THREADS": 1}
+
+
+@pytest.fixture
+def sync(haul, mariadb_database, postgres_database):
+    sync = Sync(haul, mariadb_database, postgres_database)
+    yield sync
+    haul.kill_workers()
+
+
+def children(sync, job, columns="child_id"):
+    return sync.haul.hub.query(f"SELECT {columns} FROM haul.children WHERE parent_id = %s ORDER BY number", job)
+
+
+def chunk_jobs(sync, columns="job_id"):
+    """Of the ledger, where they stay."""
+    return sync.haul.hub.query(f"SELECT {columns} FROM haul.ledger WHERE kind = 'sql_sync_chunk' ORDER BY job_id")
+
+
+def pids(sync):
+    """The processes that did the chunk jobs."""
+    return {owner.split(":")[1].split(".")[0] for (owner,) in chunk_jobs(sync, "owner")}
+
+
+def parts_left(sync):
+    return sync.target.query(f"SELECT sync_id FROM {CHECKPOINTS} WHERE sync_id LIKE 'part:%%'")
+
+
+def assert_one_end(sync, job, end="succeeded"):
+    assert set(sync.ends(job)) == {f"{job}:{end}"}
+    assert sync.ledger(job) == end
+    assert children(sync, job) == []
+
+
+def assert_loaded(sync, job, receipt):
+    rows = sync.row_count
+    assert receipt["rows_written"] == receipt["verification"]["rows"] == rows, receipt
+    assert receipt["chunk_jobs"] == rows // 1000 and receipt["path"] == "load", receipt
+    assert receipt["source_hash"] == receipt["verification"]["target_hash"]
+    assert receipt["rows_inserted"] == rows and receipt["bytes_written"] > 0
+    assert sync.leftovers() == [] and parts_left(sync) == []
+    assert_one_end(sync, job)
+    sync.assert_same()
+
+
+def part_commit(number):
+    """Of a part's checkpoint: the commit that makes its rows durable."""
+    return f"NEW.sync_id LIKE 'part:%.{number}' AND NEW.state::text IS DISTINCT FROM OLD.state::text"
+
+
+def start(sync, count=1, rows=ROWS, **env):
+    """The table, workers, and the target's table of checkpoints, where the gates stand."""
+    sync.row_count = rows
+    sync.fill(rows)
+    workers = [sync.start(**env) for _ in range(count)]
+    sync.run(sync_id="s0", target={"connection_id": "to", "table": "other"})
+    return workers
+
+
+def test_two_processes_share_a_table(sync):
+    workers = start(sync, 2, rows=24000, **ONE_AT_A_TIME)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+        job = sync.send(**SPEC)
+        wait_for(lambda: len(gate.waiting()) == 2, "both processes to be at a chunk")
+        assert sync.ledger(job) == "waiting" and sync.ledger(job, "attempt") == 1
+        assert len(children(sync, job)) == 24
+    receipt = sync.haul.wait_succeeded(job)["receipt"]
+    assert_loaded(sync, job, receipt)
+    assert pids(sync) == {str(worker.pid) for worker in workers}
+    assert {state for (state,) in chunk_jobs(sync, "state")} == {"succeeded"} and len(chunk_jobs(sync)) == 24
+    assert any("2 worker processes" in note for note in receipt["notes"]), receipt["notes"]
+    assert any("different moments" in note for note in receipt["notes"]), receipt["notes"]
+    retrying = [event for event in sync.haul.events_of(job) if event["state"] == "retrying"]
+    assert retrying == [], "waiting is no failure"
+
+    alone = sync.run(chunk_rows=1000, verify="full")
+    assert alone["source_hash"] == receipt["source_hash"] and alone["chunk_jobs"] == 0
+    assert alone["chunk_count"] == receipt["chunk_count"]
+
+
+def test_to_mariadb(haul, mariadb_database, postgres_database):
+    sync = Sync(haul, postgres_database, mariadb_database)
+    sync.fill(ROWS)
+    sync.start()
+    sync.start()
+    job = sync.send(**SPEC)
+    assert_loaded(sync, job, haul.wait_succeeded(job)["receipt"])
+
+
+def test_the_first_load_of_an_upsert_then_what_changed(sync):
+    sync.fill(ROWS)
+    sync.start()
+    job = sync.send(mode="upsert", cursor="updated_at", **SPEC)
+    assert_loaded(sync, job, sync.haul.wait_succeeded(job)["receipt"])
+    sync.source.query("UPDATE t SET name = 'changed', updated_at = '2026-06-01' WHERE id <= 10")
+    receipt = sync.run(mode="upsert", cursor="updated_at", **SPEC)
+    assert receipt["path"] == "merge" and receipt["rows_updated"] == 10 and receipt["chunk_jobs"] == 0
+    sync.assert_same()
+
+
+def test_a_killed_worker_costs_one_chunk(sync):
+    [first] = start(sync, **ONE_AT_A_TIME)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit(2)) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        doing = [child for child, number in children(sync, job, "child_id, number") if number == 2][0]
+        second = sync.start(**ONE_AT_A_TIME)
+        wait_for(lambda: sum(state == "done" for (state,) in children(sync, job, "state")) >= 1,
+                 "a chunk of the other process")
+        first.kill()
+        gate.break_off()
+        receipt = sync.haul.wait_succeeded(job)["receipt"]
+    assert_loaded(sync, job, receipt)
+    # Each part was written once; only the chunk that died with its worker was started again.
+    starts = dict(chunk_jobs(sync, "job_id, fence"))
+    runs = sync.haul.hub.query("SELECT fence FROM haul.runs WHERE job_id = %s AND finished_at IS NULL", job)
+    assert len(runs) == 1, "one run has no end: that of the killed worker"
+    assert runs[0][0] < starts[doing]
+    assert sync.ledger(job, "attempt") == 1
+    assert second.is_running()
+
+
+PARENT_STAGES = {
+    "plan": lambda s: Gate(s.target, CHECKPOINTS, "UPDATE", "NEW.state::text LIKE '%\"plan\"%'"),
+    "spawn": lambda s: Gate(s.haul.hub, "haul.children", "INSERT"),
+    "told": lambda s: Gate(s.haul.hub, "haul.families", "UPDATE", "NEW.is_told AND NOT OLD.is_told"),
+    "finish": lambda s: DdlGate(s.target, "ALTER TABLE%PRIMARY KEY%", "ALTER TABLE"),
+    "swap": lambda s: DdlGate(s.target, "ALTER TABLE%RENAME TO%", "ALTER TABLE"),
+    "receipt": lambda s: Gate(s.haul.hub, "haul.runs", "UPDATE", f"NEW.outcome = 'ok' AND NEW.rows_written = {ROWS}"),
+}
+
+
+@pytest.mark.parametrize("stage", PARENT_STAGES)
+def test_the_parent_s_worker_is_killed_at(sync, stage):
+    [worker] = start(sync)
+    with PARENT_STAGES[stage](sync) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        worker.kill()
+        gate.break_off()
+        sync.start()
+        receipt = sync.haul.wait_succeeded(job)["receipt"]
+    assert_loaded(sync, job, receipt)
+    assert sync.ledger(job, "attempt") == 1
+
+
+def test_a_sleeping_worker_s_chunk_is_done_by_another(sync):
+    [first] = start(sync, **ONE_AT_A_TIME)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit(1)) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        first.pause()
+        sync.start()
+        gate.open()  # the server does the sleeper's statement, but its transaction stays open
+        receipt = sync.haul.wait_succeeded(job, timeout_s=90)["receipt"]
+    first.resume()
+    assert_loaded(sync, job, receipt)
+    wait_for(lambda: first.get("/readyz")[0] == 200, "the sleeper to be back")
+    time.sleep(2)
+    assert_loaded(sync, job, receipt)
+
+
+def test_cancel_stops_the_chunks(sync):
+    [worker] = start(sync, **ONE_AT_A_TIME)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        ids = [child for (child,) in children(sync, job)]
+        sync.haul.run("cancel", job)
+        assert sync.haul.wait_event(job, "cancelled")["state"] == "cancelled"
+        # The one that runs is stopped at its next look, the others when they are claimed.
+        wait_for(lambda: dict(chunk_jobs(sync, "job_id, state")) == dict.fromkeys(ids, "cancelled"),
+                 "the chunk jobs to be cancelled", 60)
+    assert_one_end(sync, job, "cancelled")
+    assert worker.is_running()
+    assert sync.target.query("SELECT to_regclass('t')") == [(None,)]
+    receipt = sync.run(**SPEC)  # a later job goes on from whatever is durable
+    assert receipt["rows_written"] == ROWS
+    assert sync.leftovers() == [] and parts_left(sync) == []
+    sync.assert_same()
+
+
+def test_a_chunk_that_fails_for_good_fails_the_job(sync):
+    """A row that the target refuses in one chunk: the table stays as it was; mended, it goes on from there."""
+    sync.fill(ROWS)
+    sync.target.query("CREATE TABLE t (id int PRIMARY KEY, name varchar(40) CHECK (name <> 'bad'),"
+                      " updated_at timestamp NOT NULL)")
+    sync.source.query("UPDATE t SET name = 'bad' WHERE id = 2500")
+    sync.start(**ONE_AT_A_TIME)
+    job = sync.send(**SPEC)
+    dead = sync.haul.wait_dead(job)
+    assert dead["error"]["code"] == "rows.rejected" and "chunk job 2" in dead["error"]["message"], dead
+    assert_one_end(sync, job, "dead_lettered")
+    wait_for(lambda: all(state not in ("running", "waiting") for (state,) in chunk_jobs(sync, "state")),
+             "the other chunk jobs to end")
+    assert sync.target.query("SELECT count(*) FROM t") == [(0,)]
+    sync.source.query("UPDATE t SET name = 'good' WHERE id = 2500")
+    print(sync.haul.run("dlq", "replay", "--kind", "sql_sync"))
+    receipt = wait_for(lambda: [event["data"]["receipt"] for event in sync.haul.events_of(job)
+                                if event["state"] == "succeeded"], "the redriven job")[0]
+    assert receipt["rows_written"] == ROWS
+    assert sync.leftovers() == [] and parts_left(sync) == []
+    sync.assert_same()
+
+
+def test_a_chunk_told_twice_is_written_once(sync):
+    start(sync)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit(5)) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        for message in sync.haul.topics.read(f"{sync.haul.prefix}jobs.sql-sync"):
+            if json.loads(message.value())["type"] == "haul.job.sql_sync_chunk.v1":
+                sync.haul.send_raw(message.value(), message.key())
+    receipt = sync.haul.wait_succeeded(job)["receipt"]
+    assert_loaded(sync, job, receipt)
+    assert len(chunk_jobs(sync)) == 6
+    [(late, value)] = [(child, value) for child, value in chunk_jobs(sync, "job_id, state")][:1]
+    assert value == "succeeded", late
+
+
+def test_bad_rows_of_chunks_stand_under_the_parent(sync):
+    sync.fill(ROWS)
+    sync.target.query("CREATE TABLE t (id int PRIMARY KEY, name varchar(40) CHECK (name <> 'bad'),"
+                      " updated_at timestamp NOT NULL)")
+    sync.source.query("UPDATE t SET name = 'bad' WHERE id IN (500, 2500, 5999)")
+    sync.start()
+    job = sync.send(max_bad_rows=3, **SPEC)
+    receipt = sync.haul.wait_succeeded(job)["receipt"]
+    assert receipt["rows_rejected"] == 3 and receipt["rows_written"] == ROWS - 3
+    found = sync.haul.hub.query("SELECT DISTINCT job_id, chunk FROM haul.quarantine ORDER BY chunk")
+    assert found == [(job, 0), (job, 2), (job, 5)]
+
+
+def test_progress_of_the_parent_is_the_sum(sync):
+    sync.fill(ROWS)
+    sync.start(**ONE_AT_A_TIME)
+    job = sync.send(**SPEC)
+    sync.haul.wait_succeeded(job)
+    events = [event["data"] for event in sync.haul.events_of(job) if event["state"] == "progress"]
+    told = [data["rows_done"] for data in events if data["phase"] == "load"]
+    assert told and max(told) <= ROWS, events
+    numbers = [event["data"]["sequence"] for event in sync.haul.events_of(job)]
+    assert len(numbers) == len(set(numbers)), "each event of the parent has a number of its own"
