@@ -1,4 +1,6 @@
-/* fan_out_record: records of fan_out as texts and back; for run/fan_out alone. */
+/*
+ * fan_out_record: records of fan_out as texts and back; for run/fan_out alone.
+ */
 #ifndef HAUL_RUN_FAN_OUT_RECORD_H
 #define HAUL_RUN_FAN_OUT_RECORD_H
 

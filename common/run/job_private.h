@@ -1,4 +1,6 @@
-/* job_private: what a job_context means to the runtime; for run/'s own files. */
+/*
+ * job_private: what a job_context means to the runtime; for run/'s own files.
+ */
 #ifndef HAUL_RUN_JOB_PRIVATE_H
 #define HAUL_RUN_JOB_PRIVATE_H
 

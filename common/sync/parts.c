@@ -141,6 +141,7 @@ static enum outcome count_parts(struct sync *sync, struct err *err)
 {
     size_t count = part_count(&sync->state);
     (void)load_count_done(sync);
+    sync->receipt->rows_inserted = sync->receipt->rows_written;
     sync->receipt->chunk_jobs = (int64_t)count;
     sync->receipt->started_us = sync->state.started_us;
     sync->state.snapshots = (int64_t)count;

@@ -172,7 +172,6 @@ void receipt_write(const struct receipt *r, bool with_chunks, struct jwrite *w)
 void receipt_add_part(struct receipt *receipt, const struct jval *part)
 {
     const struct jval *stages = jval_get(part, "stages_ms"), *values = jval_get(part, "values");
-    receipt->rows_inserted += jval_int(part, "rows_inserted", 0);
     receipt->bytes_read += jval_int(part, "bytes_read", 0);
     receipt->bytes_written += jval_int(part, "bytes_written", 0);
     receipt->stages.read_us += jval_int(stages, "read", 0) * US_PER_MS;

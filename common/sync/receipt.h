@@ -65,7 +65,7 @@ void receipt_init(struct receipt *receipt, struct arena *arena);
 /* Adds one sentence; more than RECEIPT_NOTES_MAX are cut with a last note that says so. */
 void receipt_note(struct receipt *receipt, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Adds what another's receipt (as it was written) says of bytes, times, inserted rows and values;
+/* Adds what another's receipt (as it was written) says of bytes, times and values;
  * rows and hashes are added chunk by chunk by whoever has them. */
 struct jval;
 void receipt_add_part(struct receipt *receipt, const struct jval *part);
