@@ -59,10 +59,13 @@ void arena_done(struct arena *arena)
 static void *push_block(struct arena *arena, size_t size, size_t next_size, size_t take)
 {
     struct arena_block *block = NULL;
+    bool is_all_taken = take == size; /* the system may have zeroed pages for it */
     if (size <= SIZE_MAX - sizeof *block)
-        block = calloc(1, sizeof *block + size);
+        block = is_all_taken ? calloc(1, sizeof *block + size) : malloc(sizeof *block + size);
     if (block == NULL)
         return NULL;
+    if (!is_all_taken)
+        memset(block->bytes, 0, take);
     block->older = arena->head;
     block->size = size;
     block->used = take;
@@ -90,7 +93,6 @@ static void *take(struct arena *arena, size_t size)
         return take_from_new_block(arena, size);
     void *bytes = head->bytes + head->used;
     head->used += size;
-    /* A block that was reset holds old bytes. */
     return memset(bytes, 0, size);
 }
 

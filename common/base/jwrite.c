@@ -68,7 +68,7 @@ void jwrite_key(struct jwrite *w, const char *name)
 {
     begin_item(w);
     json_add_string(w->out, slice_of(name));
-    str_add_char(w->out, ':');
+    str_add(w->out, ":", 1);
     w->after_key = true;
 }
 
@@ -226,9 +226,8 @@ static size_t plain_run(const char *bytes, size_t len)
     return at;
 }
 
-void json_add_string(struct str *out, struct slice text)
+static void add_escapes(struct str *out, struct slice text)
 {
-    str_add_char(out, '"');
     size_t at = 0;
     while (at < text.len) {
         size_t run = plain_run(text.data + at, text.len - at);
@@ -242,5 +241,43 @@ void json_add_string(struct str *out, struct slice text)
         else
             str_add_text(out, "\xEF\xBF\xBD");
     }
-    str_add_char(out, '"');
+}
+
+/* Most texts are letters alone: one copy, no look at each for its length. */
+static bool add_letters(struct str *out, struct slice text)
+{
+    char *to = str_reserve(out, text.len);
+    if (to == NULL)
+        return true;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            return false;
+        to[i] = (char)c;
+    }
+    to[text.len] = '\0';
+    out->len += text.len;
+    return true;
+}
+
+void json_add_escaped(struct str *out, struct slice text)
+{
+    if (!add_letters(out, text))
+        add_escapes(out, text);
+}
+
+void json_add_string(struct str *out, struct slice text)
+{
+    str_add(out, "\"", 1);
+    json_add_escaped(out, text);
+    str_add(out, "\"", 1);
+}
+
+void jwrite_joined(struct jwrite *w, const char *const *parts, size_t count)
+{
+    begin_item(w);
+    str_add(w->out, "\"", 1);
+    for (size_t i = 0; i < count; i++)
+        json_add_escaped(w->out, slice_of(parts[i]));
+    str_add(w->out, "\"", 1);
 }

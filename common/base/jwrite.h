@@ -34,6 +34,7 @@ void jwrite_key(struct jwrite *w, const char *name);
 
 void jwrite_text(struct jwrite *w, const char *text); /* NULL writes null */
 void jwrite_slice(struct jwrite *w, struct slice text);
+void jwrite_joined(struct jwrite *w, const char *const *parts, size_t count); /* one text */
 void jwrite_int(struct jwrite *w, int64_t value);
 void jwrite_real(struct jwrite *w, double value); /* NaN and infinities write null */
 void jwrite_bool(struct jwrite *w, bool value);
@@ -49,5 +50,7 @@ void jwrite_member_real(struct jwrite *w, const char *name, double value);
 
 /* Adds `text` as a quoted JSON string. */
 void json_add_string(struct str *out, struct slice text);
+/* The same without the quotes. */
+void json_add_escaped(struct str *out, struct slice text);
 
 #endif

@@ -20,6 +20,22 @@ void random_bytes(void *to, size_t len)
     randombytes_buf(to, len);
 }
 
+void random_ids(void *to, size_t len)
+{
+    static _Thread_local uint8_t pool[1024];
+    static _Thread_local size_t left;
+    if (len > sizeof pool) {
+        randombytes_buf(to, len);
+        return;
+    }
+    if (left < len) {
+        randombytes_buf(pool, sizeof pool);
+        left = sizeof pool;
+    }
+    left -= len;
+    memcpy(to, pool + left, len);
+}
+
 uint64_t random_below(uint64_t bound)
 {
     if (bound < 2)

@@ -69,6 +69,8 @@ MUST_USE enum outcome seal_rotate(const struct keyring *keyring, const struct se
                                   const char *sealed, struct str *out, struct err *err);
 
 void random_bytes(void *to, size_t len);
+/* For what is unique, not secret: many at a time are drawn, and stay in memory. */
+void random_ids(void *to, size_t len);
 uint64_t random_below(uint64_t bound); /* uniform in [0, bound); 0 for a bound of 0 */
 void wipe_bytes(void *bytes, size_t len);
 

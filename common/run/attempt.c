@@ -67,9 +67,17 @@ static const char *new_traceparent(struct arena *arena)
 {
     uint8_t ids[24];
     char hex[2 * sizeof ids];
-    random_bytes(ids, sizeof ids);
+    char *text = arena_alloc(arena, sizeof "00--01" + sizeof hex + 1);
+    if (text == NULL)
+        return NULL;
+    random_ids(ids, sizeof ids);
     hex_format(ids, sizeof ids, hex);
-    return arena_printf(arena, "00-%.32s-%.16s-01", hex, hex + 32);
+    memcpy(text, "00-", 3);
+    memcpy(text + 3, hex, 32);
+    text[35] = '-';
+    memcpy(text + 36, hex + 32, 16);
+    memcpy(text + 52, "-01", 4);
+    return text;
 }
 
 static enum outcome read_trail(struct attempt *a, struct err *err)

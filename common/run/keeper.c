@@ -178,8 +178,11 @@ static void ask_hub(struct keeper *keeper, struct arena *arena)
 static bool wait_for_work(struct keeper *keeper)
 {
     pthread_mutex_lock(&keeper->lock);
-    while (keeper->count == 0 && !keeper->stopping)
+    while (keeper->count == 0 && !keeper->stopping) {
+        keeper->is_asleep = true;
         pthread_cond_wait(&keeper->changed, &keeper->lock);
+    }
+    keeper->is_asleep = false;
     if (!keeper->stopping)
         monotonic_cond_wait(&keeper->changed, &keeper->lock, TICK_US);
     bool goes_on = !keeper->stopping;
@@ -253,9 +256,12 @@ void keeper_enter(struct keeper *keeper, struct keeper_slot *slot, const struct 
     if (slot->next != NULL)
         slot->next->previous = slot;
     keeper->slots = slot;
-    if (keeper->count++ == 0)
-        pthread_cond_signal(&keeper->changed);
+    keeper->count++;
+    bool wakes = keeper->is_asleep;
+    keeper->is_asleep = false;
     pthread_mutex_unlock(&keeper->lock);
+    if (wakes)
+        pthread_cond_signal(&keeper->changed);
 }
 
 void keeper_work_begins(struct keeper *keeper, struct keeper_slot *slot, const struct event *event)

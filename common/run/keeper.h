@@ -60,6 +60,7 @@ struct keeper {
     pthread_cond_t changed;
     pthread_t thread;
     bool stopping;
+    bool is_asleep; /* waits for the first job: no tick wakes it */
     size_t count;
     struct keeper_slot *slots; /* of all that are entered */
     struct rconn *redis;

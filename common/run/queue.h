@@ -13,6 +13,7 @@
 #define HAUL_RUN_QUEUE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +26,8 @@ struct queue {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     struct node *head, *tail;
-    size_t count;
-    int waiting; /* takers */
+    atomic_size_t count; /* changed under the lock, read without */
+    int waiting;         /* takers */
     bool closed, nudged;
 };
 

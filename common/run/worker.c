@@ -21,6 +21,7 @@
 #define CONF_BYTES ((size_t)4 << 20)
 #define FLUSH_MS 5000
 #define HEAP_MMAP_BYTES (256 << 10)
+#define HEAP_TRIM_BYTES (2 << 20)
 
 extern char **environ;
 
@@ -246,11 +247,13 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
 /*
  * The heap learns from a large block that was freed to keep such blocks, for the thread that freed
  * it: a job's batches would stay with every thread that ever had some. Told a threshold, it gives
- * them back, and memory is what the running jobs need.
+ * them back, and memory is what the running jobs need. A little is kept: to give back and to take
+ * again what each handful of small jobs needs costs more than the jobs.
  */
 static void keep_heap_flat(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES);
 }
 
 static int run_worker(const struct worker *worker, struct configuration *c, struct err *err)
