@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chaos.jobs import NO_LEDGER
 from harness.haul import TERMINAL, event_of
 
-ALLOWED_EXITS = {0, 75, 99, -9}  # drained, stopped with jobs under way, a job's own crash, killed by us
+ALLOWED_EXITS = {0, 75, 99, -9, -15}  # drained, stopped with jobs under way, a job's own crash, killed by us (before it began)
 
 
 @dataclass

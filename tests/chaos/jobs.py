@@ -108,7 +108,7 @@ def garbage(rng, job):
 
 
 WHATS = {quick: 55, chain: 22, long: 2, deaf: 1, retry: 5, chain_retry: 4, throttled: 3, permanent: 2, exhausted: 1,
-         crash: 0.25, poison: 0.04, deadline: 1, idle: 5, garbage: 0.5}
+         crash: 0.08, poison: 0.015, deadline: 1, idle: 5, garbage: 0.5}
 NO_LEDGER = {"idle", "garbage"}
 
 

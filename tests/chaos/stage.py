@@ -174,7 +174,7 @@ class RedisPair:
 class SmallDisk:
     """A tmpfs that the hub's ledger and the effects lie on, and a file that fills it."""
 
-    def __init__(self, mib=256):
+    def __init__(self, mib=128):
         self.folder = Path(tempfile.mkdtemp(prefix="haul-disk-", dir="/tmp"))
         self.filler = self.folder / "filler"
         self.mib = mib

@@ -4,15 +4,18 @@ Not at random as tools/chaos is: each test brings about one thing, at the moment
 """
 
 import itertools
+import json
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import pytest
 
 from chaos.check import headers_of, job_id_in, read_commits
 from chaos.stage import HOUR_US, WORKER, Stage
 from harness.gates import Gate
+from harness.haul import job_id_of, make_job
 from harness.programs import clean_environment, program_path
 from harness.waiting import wait_for
 
@@ -39,6 +42,16 @@ class Scene:
         job_id = job_id or f"f{next(_numbers)}"
         self.haul.send(data, kind=kind, worker=WORKER, job_id=job_id, subject=subject or job_id)
         return job_id
+
+    def send_many(self, count, subject, **data):
+        """Jobs of one partition, as fast as the broker takes them."""
+        producer = self.stage.servers.producer(**{"linger.ms": 5})
+        jobs = [f"f{next(_numbers)}" for _ in range(count)]
+        for job_id in jobs:
+            job = make_job("apply", {"workspace_id": "w1", **data}, job_id, subject=subject)
+            producer.produce(self.stage.jobs_topics[0], json.dumps(job), subject)
+        assert producer.flush(30) == 0
+        return jobs
 
     def ledger(self, job_id, what="state"):
         rows = self.hub.query(f"SELECT {what} FROM haul.ledger WHERE job_id = %s", job_id)
@@ -109,7 +122,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    stage = Stage(tmp_path_factory.mktemp("faults"), slots=2, options={"HAUL_JOB_THREADS": 4})
+    stage = Stage(tmp_path_factory.mktemp("faults"), slots=2, options={"HAUL_JOB_THREADS": 4}, disk=True)
     yield stage
     stage.close()
 
@@ -327,6 +340,66 @@ def test_poison_is_given_up_and_others_go_on(scene):
     assert len(scene.starts(poison)) == 3 and scene.ledger(poison, "error_code") == "job.poison"
     scene.wait_done(*others)
     assert scene.letters(poison)
+
+
+# --- offset map over 4 KB: back-pressure, nothing lost --------------------------------------------------
+
+def test_a_stuck_job_holds_others_back_and_loses_none(scene):
+    """One job at the head of a partition runs long; thousands behind it are done. The worker is killed; what was
+    committed as complete beyond the head is not done again, and nothing is lost."""
+    metadata_max = 4096
+    scene.start(0)
+    before = len(scene.commits())
+    stuck = scene.send(subject="one partition", sleep_ms=25000, deaf=True)
+    scene.wait_started(stuck)
+    jobs = scene.send_many(3000, "one partition")
+
+    def done():
+        return scene.hub.query("SELECT count(*) FROM haul.ledger WHERE job_id = ANY(%s) AND state = 'succeeded'", jobs)[0][0]
+
+    wait_for(lambda: done() >= 2000, "most of them to be done behind the head", 60)
+    time.sleep(1)  # more than a commit's interval
+    assert scene.ledger(stuck) == "running"
+    scene.slots[0].kill()
+    assert max(scene.stage.lags().values()) >= 3001, "the head was committed"
+    scene.start(1)
+    wait_for(lambda: done() == len(jobs), "all of them", 120)
+    scene.wait_state("succeeded", stuck)
+    scene.wait_committed()
+    scene.assert_never_back()
+    assert scene.hub.query("SELECT count(*), count(DISTINCT job_id) FROM applied WHERE job_id = ANY(%s)", jobs) == \
+        [(len(jobs), len(jobs))]
+    told = Counter(job_id_of(message) for message in list(scene.haul.events.messages)
+                   if b"haul.event.succeeded" in message.value())
+    assert all(told[job] for job in jobs)
+    again = sum(told[job] > 1 for job in jobs)
+    assert again < 1000, f"{again} that were committed as complete were delivered again"
+    longest = max(len(metadata) for _, (_, metadata) in scene.commits()[before:])
+    assert longest <= metadata_max
+
+
+# --- the hub's disk is full, a commit's answer is lost: no attempt is counted ----------------------------
+
+def test_a_full_disk_of_the_hub_is_nobody_s_fault(scene):
+    if not scene.stage.disk.is_there:
+        pytest.skip("a small disk cannot be mounted here")
+    scene.start(0)
+    scene.stage.disk.fill()
+    jobs = [scene.send(max_attempts=1, sleep_ms=100) for _ in range(20)]
+    time.sleep(3)
+    scene.stage.disk.heal()
+    scene.wait_done(*jobs)
+
+
+def test_a_hub_that_ends_sessions_in_the_middle_is_nobody_s_fault(scene):
+    """Some of them in the middle of a commit, whose answer is lost."""
+    scene.start(0)
+    jobs = [scene.send(max_attempts=1) for _ in range(100)]
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        scene.hub.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'test_worker'")
+        jobs += [scene.send(max_attempts=1) for _ in range(5)]
+    scene.wait_done(*jobs)
 
 
 # --- redrive twice, with a crash: applied once; loop count holds ----------------------------------------

@@ -27,7 +27,7 @@ def test_shellcheck(script):
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", ["install", "servers", "test", "bench", "demo"])
+@pytest.mark.parametrize("name", ["install", "servers", "test", "bench", "demo", "chaos"])
 def test_help_names_the_script_and_its_uses(name):
     done = subprocess.run([ROOT / "tools" / name, "--help"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0

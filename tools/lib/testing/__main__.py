@@ -20,9 +20,10 @@ from testing.programs import build, count_tap, end_all, programs_of, run, run_pr
 from testing.pytests import run_pytest
 from testing.results import Results
 
-GROUPS = ("harness", "unit", "house", "sim", "contract", "e2e", "tsan", "fuzz", "clang")
-NOT_FAST = {"harness", "tsan", "fuzz", "clang"}
+GROUPS = ("harness", "unit", "house", "sim", "contract", "e2e", "chaos", "tsan", "fuzz", "clang")
+NOT_FAST = {"harness", "chaos", "tsan", "fuzz", "clang"}
 NEED_SERVERS = {"harness", "contract", "e2e"}
+MOSTLY_WAIT = NEED_SERVERS | {"chaos"}  # which has servers of its own
 TSAN_FLOORS = ("run_", "sync_")  # those with threads, on the in-memory bus
 TOOL = ROOT / "tools" / "servers"
 FUZZ_SECONDS = 5
@@ -49,7 +50,7 @@ def presets_of(group, fast):
     """The builds that a group runs on."""
     tested = ["ci"] if fast else ["asan"]
     return {"unit": ["ci"] if fast else ["ci", "asan"], "house": ["ci"], "harness": [],
-            "sim": ["ci"], "contract": tested, "e2e": tested}.get(group, [group])
+            "sim": ["ci"], "contract": tested, "e2e": tested, "chaos": tested}.get(group, [group])
 
 
 class Builds:
@@ -140,7 +141,7 @@ class Plan:
         self.results.begin(f"{group} ({preset})" if preset else group)
         build_env = {"HAUL_BUILD": str(ROOT / "build" / preset)} if preset else {}
         run_pytest(group, self.results, self.options.words, {**build_env, **(env or {})},
-                   processes=PROCESSES if group in NEED_SERVERS else 1)
+                   processes=PROCESSES if group in MOSTLY_WAIT else 1)
         self.results.end()
 
     # --- the groups, by name ---------------------------------------------------------------------
@@ -166,6 +167,10 @@ class Plan:
     def e2e(self):
         [preset] = presets_of("e2e", self.options.fast)
         self.scripts("e2e", preset, self.servers.facts)
+
+    def chaos(self):
+        [preset] = presets_of("chaos", self.options.fast)
+        self.scripts("chaos", preset)
 
     def tsan(self):
         self.programs("unit", "tsan", floors=TSAN_FLOORS)
