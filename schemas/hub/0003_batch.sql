@@ -87,6 +87,7 @@ DECLARE
     earlier haul.ledger;
     holder text;
     is_counted boolean; -- claimed by this process before, whose answer was lost on its way
+    others integer; -- starts before this one
 BEGIN
     INSERT INTO haul.ledger AS l
            (job_id, workspace_id, kind, subject, worker, state, attempt, redrive_count,
@@ -138,15 +139,15 @@ BEGIN
         END IF;
     END IF;
     is_counted := job.state = 'running' AND job.owner = p_owner;
-    IF job.starts > 0 AND job.starts = p_max_starts - 1 AND NOT c.is_alone AND NOT is_counted THEN
+    others := job.starts - CASE WHEN is_counted THEN 1 ELSE 0 END;
+    IF others > 0 AND others = p_max_starts - 1 AND NOT c.is_alone THEN
         verdict := 'suspect';
         RETURN;
     END IF;
-    verdict := CASE WHEN job.starts >= p_max_starts AND NOT is_counted THEN 'poison'
-                    ELSE 'run' END;
+    verdict := CASE WHEN others >= p_max_starts THEN 'poison' ELSE 'run' END;
     UPDATE haul.ledger l
        SET state = 'running', owner = p_owner,
-           starts = l.starts + CASE WHEN is_counted THEN 0 ELSE 1 END, due_us = 0,
+           starts = others + 1, due_us = 0,
            attempt = greatest(l.attempt, c.attempt), fence = nextval('haul.fence'),
            sequence = l.sequence + 1000000,
            started_at = clock_timestamp(), updated_at = clock_timestamp()
