@@ -211,6 +211,12 @@ static int take_key(const struct job *job, const struct ledger_claim *claim, int
     return dedupe_holders[key];
 }
 
+/* One of this process's own may be a claim whose answer was lost. */
+static int starts_before(const struct row *row)
+{
+    return row->starts - (row->state == ROW_RUNNING && row->owner == process_now());
+}
+
 static enum ledger_verdict look(struct job *job, const struct ledger_claim *claim,
                                 const struct ledger_claims *all)
 {
@@ -239,10 +245,10 @@ static enum ledger_verdict look(struct job *job, const struct ledger_claim *clai
         end_cancelled(job, "job.duplicate");
         return LEDGER_CANCELLED;
     }
-    bool is_counted = row->state == ROW_RUNNING && row->owner == process_now();
-    if (row->starts > 0 && row->starts == all->max_starts - 1 && !claim->is_alone && !is_counted)
+    int others = starts_before(row);
+    if (others > 0 && others == all->max_starts - 1 && !claim->is_alone)
         return LEDGER_SUSPECT;
-    return row->starts >= all->max_starts && !is_counted ? LEDGER_POISON : LEDGER_RUN;
+    return others >= all->max_starts ? LEDGER_POISON : LEDGER_RUN;
 }
 
 static enum ledger_verdict claim_one(struct job *job, const struct ledger_claim *claim,
@@ -257,7 +263,7 @@ static enum ledger_verdict claim_one(struct job *job, const struct ledger_claim 
     if (wall_us() + CLOCK_GOOD_US / 2 < job->planned_us && is_in_time)
         violation(job, "too early", "%s is claimed %.3f s before its time", job->id,
                   (double)(job->planned_us - wall_us()) / (double)SECOND);
-    row->starts += row->state == ROW_RUNNING && row->owner == process_now() ? 0 : 1;
+    row->starts = starts_before(row) + 1;
     row->state = ROW_RUNNING;
     row->owner = process_now();
     row->claimer = NULL;

@@ -42,10 +42,12 @@ static void end(struct run *run)
 void kinds_process_ended(struct process *process)
 {
     for (int i = 0; !process->is_alive && i < RUNS_MAX; i++) {
-        if (runs[i].job != NULL && runs[i].process == process) {
-            runs[i].job->deaths++;
-            end(&runs[i]);
-        }
+        struct job *job = runs[i].job;
+        if (job == NULL || runs[i].process != process)
+            continue;
+        job->deaths += job->last_killed != process->number;
+        job->last_killed = process->number;
+        end(&runs[i]);
     }
 }
 

@@ -331,6 +331,11 @@ void random_bytes(void *to, size_t len)
         bytes[i] = (unsigned char)dice(256);
 }
 
+void random_ids(void *to, size_t len)
+{
+    random_bytes(to, len);
+}
+
 uint64_t random_below(uint64_t bound)
 {
     return dice(bound);

@@ -17,34 +17,75 @@ MUTATIONS = {
     "an old epoch's completion counts":
         ("poll_out.c", "bool is_ours = delivery->epoch == poller->table.epoch;",
          "bool is_ours = delivery->partition < poller->table.count;"),
-    "a fenced end is taken for ours":
-        ("settle.c", "return ours ? ANSWER_OURS : ANSWER_FENCED;",
-         "return ANSWER_OURS;"),
-    "a fenced release is taken for ours":
-        ("settle.c", "[LEDGER_RELEASE_FENCED] = ANSWER_FENCED,",
-         "[LEDGER_RELEASE_FENCED] = ANSWER_OURS,"),
     "lost partitions are committed":
         ("poll_rebalance.c", "    atomic_store(&poller->rt->is_assigned, false);\n    poller_pause_all",
-         "    poller_take_done(poller, 0); poller_commit(poller);\n    poller_pause_all"),
+         "    poller_take_done(poller, 0), poller_commit(poller);\n    poller_pause_all"),
     "a commit before the reports":
         ("outbox.c", "if (atomic_fetch_sub(&delivery->holds, 1) != 1)",
-         "if (atomic_fetch_sub(&delivery->holds, 1), delivery->next != NULL)"),
+         "if (atomic_fetch_sub(&delivery->holds, 1), delivery->node.next != NULL)"),
     "a bad report is taken for a good one":
-        ("outbox.c", "atomic_store(&delivery->failed, true);",
-         "atomic_store(&delivery->failed, false);"),
+        ("outbox.c", "atomic_store(&delivery->failed, true);", "atomic_store(&delivery->failed, false);"),
     "the highest offset is committed":
-        ("partitions.c", ".offset = it->map.committed};", ".offset = it->map.next};"),
-    "the lease goes before the settlement":
-        ("attempt.c", "enum delivery_fate fate = settle(a, reason);",
-         "if (a->in_ledger) release_lease(a, false);\n    enum delivery_fate fate = settle(a, reason);"),
-    "no lease":
-        ("attempt.c", "    if (!take_lease(a, &taken))", "    if (a->number > 1 ? (taken = true, a->lease.job_id = a->id, false) : !take_lease(a, &taken))"),
-    "a handed back job is an attempt":
-        ("settle.c", "release(a, a->number, 0, NULL);", "release(a, a->number + 1, 0, NULL);"),
-    "a delayed delivery is dropped":
-        ("poll_out.c", "delivery->next = poller->delayed;", "delivery->next = NULL;"),
+        ("partitions.c", ".offset = it->map.committed,", ".offset = it->map.next,"),
+    "a map of another offset":
+        ("partitions.c", "size_t len = offset_map_encode(&it->map, text);",
+         "struct offset_map map = it->map; map.incomplete = 1; *map.bits = 0;\n"
+         "    size_t len = offset_map_encode(&map, text);"),
     "dropped counts as done":
-        ("poll_out.c", "if (is_ours && delivery->fate == FATE_DONE)", "if (is_ours && delivery->fate != FATE_AGAIN)"),
+        ("poll_out.c", "if (is_ours && delivery->fate == FATE_DONE)",
+         "if (is_ours && delivery->fate != FATE_AGAIN)"),
+    "a delayed delivery is dropped":
+        ("poll_out.c", "delivery->node.next = poller->delayed == NULL ? NULL : &poller->delayed->node;",
+         "delivery->node.next = NULL;"),
+    "of two stale jobs of a key the later one is kept":
+        ("dispatch.c", "struct now now = {.is_none = atomic_load(&rt->stopping) || atomic_load(&rt->revoking)};\n"
+         "    now.epoch = atomic_load(&rt->epoch);",
+         "struct now now = {.epoch = atomic_load(&rt->epoch)};\n"
+         "    now.is_none = atomic_load(&rt->stopping) || atomic_load(&rt->revoking);"),
+    "order by key is not asked for":
+        ("attempt.c", ".is_ordered = is_ordered(a),", ".is_ordered = false,"),
+    "behind another is taken for ours":
+        ("claim.c", "    case LEDGER_BEHIND:\n", "    case LEDGER_BEHIND:\n        hand_on_to_run(d, a, to);\n        break;\n"
+         "    case LEDGER_BEHIND + 100:\n"),
+    "no lease":
+        ("claim.c", "TRY(acquire(d, batch, arena, taken, err));",
+         "for (size_t i = 0; i < batch->count; i++)\n        taken[i] = true;"),
+    "a busy lease is taken for ours":
+        ("claim.c", "        if (taken[i]) {\n", "        if (taken[i] || a->number > 1) {\n"),
+    "claims on a connection that skips no fences":
+        ("claim.c", "conf.session_sql = LEDGER_SESSION_SQL;", "conf.session_sql = NULL;"),
+    "claims before the hub's time is known":
+        ("claim.c", "if (d->clock_took_us == 0)", "if (d->clock_took_us < 0)"),
+    "a fenced end is taken for ours":
+        ("settler.c", "if (answer->answer == LEDGER_FENCED)",
+         "if (answer->answer == LEDGER_FENCED && a->plan.kind != PLAN_END)"),
+    "a fenced release is taken for ours":
+        ("settler.c", "if (answer->answer == LEDGER_FENCED)",
+         "if (answer->answer == LEDGER_FENCED && a->plan.kind != PLAN_WAIT)"),
+    "the lease goes before the settlement":
+        ("settler.c", "    settle_all(settler, batch, &arena);\n",
+         "    release_all(settler, batch, &arena);\n    settle_all(settler, batch, &arena);\n"),
+    "a poisonous job runs":
+        ("claim.c", "if (a->claimed.verdict == LEDGER_POISON)", "if (a->claimed.starts > 1000)"),
+    "a retry comes early":
+        ("attempt.c", ".not_before_us = a->trail.not_before_us,",
+         ".not_before_us = a->trail.not_before_us + 1000000000,"),
+    "a handed back job is an attempt":
+        ("settle_plan.c", ".next_attempt = a->number};\n        return;",
+         ".next_attempt = a->number + 1};\n        return;"),
+    "an outage is an attempt":
+        ("outcome_table.c", "if (action == ACTION_RETRY && outcome_is_outage(err))",
+         "if (action == ACTION_RETRY && err == NULL)"),
+    "the terminal event is told if there is room":
+        ("settle_tell.c", "events_tell_surely(&a->rt->outbox, a->rt->events_topic.text, event, a->delivery, &err);",
+         "(events_tell(&a->rt->outbox, a->rt->events_topic.text, event), OUTCOME_OK);"),
+    "a dead letter is not sent":
+        ("settle_tell.c", "if (event->state == EVENT_DEAD_LETTERED)", "if (event->state == EVENT_ACCEPTED)"),
+    "work that is undone counts as done when the process stops":
+        ("settle_tell.c", "return atomic_load(&a->rt->stopping) ? FATE_DROP : retake(a, RETAKE_US);",
+         "return atomic_load(&a->rt->stopping) ? FATE_DONE : retake(a, RETAKE_US);"),
+    "what was committed before it was read is a cut log":
+        ("../model/offset_map.c", "offset < map->floor && offset < map->seen", "offset < map->floor"),
 }
 
 
@@ -59,10 +100,10 @@ def compile_command(source):
 
 def build(name, folder):
     file, text, change = MUTATIONS[name]
-    source = ROOT / "common" / "run" / file
+    source = (ROOT / "common" / "run" / file).resolve()
     original = source.read_text()
     assert original.count(text) == 1, f"{file} has the text {original.count(text)} times: {text}"
-    changed = folder / file
+    changed = folder / source.name
     changed.write_text(original.replace(text, change))
     words, directory = compile_command(source)
     words[words.index("-o") + 1] = str(folder / "changed.o")

@@ -90,10 +90,10 @@ struct job {
         uint64_t stops;
     } beliefs[PLACES_MAX];
     /* what happened */
-    int runs, counted_failures, deaths;
-    int running;        /* runs at this moment */
-    int64_t planned_us; /* a right clock's: no run before */
-    int open_records;   /* on the topics that workers read, not complete */
+    int runs, counted_failures, deaths, last_killed; /* the last one's process */
+    int running;                                     /* runs at this moment */
+    int64_t planned_us;                              /* a right clock's: no run before */
+    int open_records; /* on the topics that workers read, not complete */
     int told[EVENT_STATE_COUNT];
     int dead_letters, releases;
 };
