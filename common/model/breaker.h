@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #define BREAKER_WINDOW_MAX 100
+#define BREAKER_PERCENT_NEVER 101
 
 struct breaker_conf {
     int window; /* calls, 1 .. BREAKER_WINDOW_MAX */

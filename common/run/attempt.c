@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "io/hash.h"
 #include "io/json.h"
+#include "run/gate.h"
 #include "run/kafka_headers.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
 
 void attempt_free(struct attempt *a)
 {
+    gate_leave(a);
     str_done(&a->result);
     arena_done(&a->arena);
     free(a);

@@ -72,6 +72,8 @@ struct attempt {
     int64_t deadline_us;
     int64_t sequence; /* of the next event */
     int64_t began_us;
+    struct breaker_gate *gate; /* in the arena; NULL = depends on nothing, or not asked yet */
+    size_t depends_on[DEPENDENCIES_MAX], depends_count; /* places in the gate */
     struct plan plan;
     struct str result;
 };
@@ -113,6 +115,8 @@ void attempt_over(struct attempt *a, enum delivery_fate fate);
 /* ---- work.c ---- */
 
 struct job_thread;
+/* Tells that it was accepted, if this is its first start. */
+void attempt_tell_accepted(struct attempt *a);
 /* Tells that it begins, runs it (unless its outcome is known), and plans what follows. */
 void attempt_work(struct job_thread *thread, struct attempt *a);
 

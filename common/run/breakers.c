@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define HALF_OPEN_WAIT_US US_PER_S /* a probe may end much sooner than its lease */
+#define HALF_OPEN_PART 12 /* of the time that it is open: 5 s of a minute */
 
 /* ---- opening ---- */
 
@@ -25,6 +25,7 @@ enum outcome breakers_open(const struct breakers_options *options, struct breake
     TRY_ALLOC(b, err);
     b->prefix = options->prefix;
     b->conf = options->conf;
+    b->half_open_wait_us = b->conf.open_us / HALF_OPEN_PART;
     b->refresh_us = options->refresh_ms * US_PER_MS;
     enum outcome outcome = rconn_open(options->redis, &b->conn, err);
     if (outcome != OUTCOME_OK) {
@@ -139,7 +140,7 @@ static void want_probe(struct admission *admission, struct breaker_entry *entry,
 {
     struct breakers *b = admission->b;
     if (entry->asked == b->batches || admission->wanted == NULL) {
-        deny(b, gate, pass, HALF_OPEN_WAIT_US); /* one of a batch is enough to ask for it */
+        deny(b, gate, pass, b->half_open_wait_us); /* one of a batch is enough to ask for it */
         return;
     }
     entry->asked = b->batches;
@@ -164,7 +165,7 @@ static void consider_pass(struct admission *admission, struct breaker_gate *gate
         want_probe(admission, entry, gate, i);
     else if (answer == BREAKER_DENIED)
         deny(b, gate, i,
-             state == BREAKER_HALF_OPEN     ? HALF_OPEN_WAIT_US
+             state == BREAKER_HALF_OPEN     ? b->half_open_wait_us
              : state == BREAKER_FORCED_OPEN ? b->conf.open_us
                                             : until_us - now_us);
 }
@@ -198,7 +199,7 @@ static void apply_views(struct admission *admission)
             entry->permit_held = view->permit;
         else if (view->state != BREAKER_CLOSED)
             deny(b, gate, admission->wanted[i].pass,
-                 view->state == BREAKER_OPEN ? view->wait_us : HALF_OPEN_WAIT_US);
+                 view->state == BREAKER_OPEN ? view->wait_us : b->half_open_wait_us);
     }
 }
 
@@ -264,9 +265,12 @@ void breakers_admit(struct breakers *b, struct rconn *conn, struct arena *arena,
 /* Kept until the thread tells it; the newest of more than a window. */
 static void keep_call(struct breaker_entry *entry, int64_t epoch, char letter)
 {
-    if (entry->calls_epoch != epoch)
+    if (epoch != BREAKER_EPOCH_UNKNOWN && epoch < entry->calls_epoch)
+        return; /* of a time that is over */
+    if (epoch > entry->calls_epoch && entry->calls_epoch != BREAKER_EPOCH_UNKNOWN)
         entry->call_count = 0;
-    entry->calls_epoch = epoch;
+    if (entry->call_count == 0 || epoch > entry->calls_epoch)
+        entry->calls_epoch = epoch;
     if (entry->call_count == BREAKER_WINDOW_MAX) {
         memmove(entry->calls, entry->calls + 1, BREAKER_WINDOW_MAX - 1);
         entry->call_count--;
@@ -312,13 +316,27 @@ static void tell(struct breakers *b, struct breaker_entry *entry, const struct b
     tell_fleet(b, entry, pass, call);
 }
 
-void breakers_report(struct breakers *b, struct breaker_gate *gate, const char *dependency,
+void breakers_report(struct breakers *b, struct breaker_gate *gate, size_t dependency,
                      enum breaker_call call)
 {
     pthread_mutex_lock(&b->lock);
-    for (size_t i = 0; i < gate->count; i++)
-        if (strcmp(gate->passes[i].dependency, dependency) == 0)
-            report_pass(b, &gate->passes[i], call);
+    if (dependency < gate->count)
+        report_pass(b, &gate->passes[dependency], call);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void breakers_report_up(struct breakers *b, struct breaker_gate *gate, size_t dependency)
+{
+    pthread_mutex_lock(&b->lock);
+    struct breaker_pass *pass = &gate->passes[dependency];
+    struct breaker_entry *entry = NULL;
+    if (dependency < gate->count && pass->permit != 0 && !pass->is_reported)
+        entry = breakers_entry(b, pass->dependency);
+    if (entry != NULL) {
+        tell(b, entry, pass, BREAKER_OK);
+        pass->permit = 0; /* from now on a call like any other */
+        pass->epoch = pass->is_local ? entry->local.epoch : BREAKER_EPOCH_UNKNOWN;
+    }
     pthread_mutex_unlock(&b->lock);
 }
 

@@ -15,9 +15,9 @@
 #define HAUL_RUN_BREAKERS_H
 
 #include "run/breaker_store.h"
+#include "run/worker.h"
 
 #define BREAKER_NAME_MAX 200
-#define DEPENDENCIES_MAX 4 /* of one job */
 
 struct breakers;
 
@@ -60,9 +60,11 @@ void breaker_gate_add(struct breaker_gate *gate, const char *dependency);
 void breakers_admit(struct breakers *breakers, struct rconn *conn, struct arena *arena,
                     struct breaker_gate *const *gates, size_t count);
 
-/* How the call of one dependency went. The first report of a pass counts. */
-void breakers_report(struct breakers *breakers, struct breaker_gate *gate, const char *dependency,
+/* How the call of one dependency (its place in the gate) went. The first report counts. */
+void breakers_report(struct breakers *breakers, struct breaker_gate *gate, size_t dependency,
                      enum breaker_call call);
+/* It is up, the call goes on: all that a probe is to find out. The report is still to come. */
+void breakers_report_up(struct breakers *breakers, struct breaker_gate *gate, size_t dependency);
 /* The job is over: all that was not reported went like this. */
 void breakers_end(struct breakers *breakers, struct breaker_gate *gate, enum breaker_call call);
 

@@ -35,7 +35,8 @@ struct breakers {
     const char *prefix;
     struct breaker_conf conf;
     int64_t refresh_us;
-    struct rconn *conn; /* the thread's */
+    int64_t half_open_wait_us; /* a probe may end much sooner than its lease */
+    struct rconn *conn;        /* the thread's */
     pthread_t thread;
     pthread_mutex_t lock; /* all below */
     pthread_cond_t wake;

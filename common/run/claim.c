@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "run/gate.h"
 
 #include <stdio.h>
 
@@ -205,6 +206,7 @@ static void hand_on_all(struct dispatcher *d, const struct batch *batch,
         else
             dispatch_drop(d, batch->items[i]);
     }
+    gate_admit(d, &handed.runnable, &handed.settling);
     push(&d->rt->runnable, &handed.runnable);
     push(&d->rt->settling, &handed.settling);
     release_leases(d, &handed.unleased, arena);

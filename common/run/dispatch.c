@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "run/gate.h"
 
 #define LOOKAHEAD_US (10 * US_PER_MS)
 #define LOOKAHEAD_MAX 512
@@ -239,17 +240,20 @@ static void take_pending(struct dispatcher *d, struct batch *batch, struct attem
 static bool hand_out(struct dispatcher *d)
 {
     struct batch batch = {.count = 0};
-    struct attempts ready = {NULL, NULL};
+    struct attempts ready = {NULL, NULL}, held = ready;
     if (atomic_load(&d->rt->stopping) || atomic_load(&d->rt->revoking))
         return false;
     take_parked(d, &batch);
     take_pending(d, &batch, &ready);
     atomic_store_explicit(&d->rt->pending, (int64_t)fair_count(&d->fair), memory_order_relaxed);
+    gate_admit(d, &ready, &held);
     if (ready.first != NULL)
         queue_push_list(&d->rt->runnable, &ready.first->node);
+    if (held.first != NULL)
+        queue_push_list(&d->rt->settling, &held.first->node);
     if (batch.count > 0)
         dispatch_claim(d, &batch);
-    return batch.count > 0 || ready.first != NULL;
+    return batch.count > 0 || ready.first != NULL || held.first != NULL;
 }
 
 static int64_t wait_us(const struct dispatcher *d)

@@ -29,11 +29,16 @@ static void serve_ready(void *ctx, struct http_response *response)
 static void serve_metrics(void *ctx, struct http_response *response)
 {
     struct runtime *rt = ctx;
+    struct breakers_counts breakers;
     struct metrics_outside outside = {
         .leases_lost = atomic_load(&rt->keeper.leases_lost),
         .delivery_failures = atomic_load(&rt->outbox.failures),
         .sends_pending = (int64_t)outbox_pending(&rt->outbox),
     };
+    if (rt->breakers != NULL) {
+        breakers_count(rt->breakers, &breakers);
+        outside.breakers = &breakers;
+    }
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
     metrics_print(&rt->metrics, &outside, &response->body);
 }

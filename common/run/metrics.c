@@ -106,6 +106,19 @@ static void print_lists(const struct metrics *metrics, struct str *out)
                  (long long)metric_get(&metrics->waiting_on[i]));
 }
 
+static void print_breakers(const struct breakers_counts *breakers, struct str *out)
+{
+    family(out, "haul_breakers", "gauge", "Circuit breakers of dependencies seen here, by state.");
+    for (int i = 0; i < BREAKER_STATE_COUNT; i++)
+        str_addf(out, "haul_breakers{state=\"%s\"} %lld\n",
+                 breaker_state_name((enum breaker_state)i), (long long)breakers->by_state[i]);
+    family(out, "haul_breaker_held_total", "counter", "Jobs that an open breaker had wait.");
+    str_addf(out, "haul_breaker_held_total %lld\n", (long long)breakers->denied);
+    family(out, "haul_breakers_local", "gauge",
+           "1 while Redis can't be asked and each worker decides by itself.");
+    str_addf(out, "haul_breakers_local %d\n", breakers->is_local ? 1 : 0);
+}
+
 struct plain {
     const char *name, *type, *help;
     int64_t value;
@@ -214,6 +227,8 @@ void metrics_print(const struct metrics *m, const struct metrics_outside *outsid
     print_ended(m, out);
     print_durations(m, out);
     print_lists(m, out);
+    if (outside->breakers != NULL)
+        print_breakers(outside->breakers, out);
     print_plain(rows, sizeof rows / sizeof rows[0], out);
     print_seconds(out, "haul_poll_age_seconds", "Since the poll loop last went round.",
                   age_us(&m->polled_us, now_us));

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "model/event.h"
 #include "model/retry.h"
+#include "run/breakers.h"
 
 #include <stdatomic.h>
 
@@ -61,6 +62,7 @@ void metrics_job_ended(struct metrics *metrics, size_t kind, enum event_state st
 
 struct metrics_outside { /* counted elsewhere */
     int64_t leases_lost, delivery_failures, sends_pending;
+    const struct breakers_counts *breakers; /* NULL = it has none */
 };
 void metrics_print(const struct metrics *metrics, const struct metrics_outside *outside,
                    struct str *out);

@@ -64,6 +64,13 @@ static const struct field fields[] = {
               "How long the group waits for a worker that is silent."),
     INT_FIELD(retry_scale_percent, 1, 100, "%", "100",
               "Shortens the delays of all retry topics, for tests."),
+    INT_FIELD(breaker_open_ms, 100, 600000, "ms", "60000",
+              "How long an open circuit breaker lets nothing through before it is probed; twice as "
+              "long each time it opens again, up to ten times."),
+    INT_FIELD(breaker_minimum_calls, 1, 100, NULL, "10",
+              "Calls of a dependency (of the last 100) below which its breaker stays closed."),
+    INT_FIELD(breaker_failure_percent, 0, 100, "%", "50",
+              "Of them, how many failed for the breaker to open; 0 = never."),
     {.name = "log_level",
      .type = FIELD_ENUM,
      .offset = offsetof(struct run_conf, log_level),

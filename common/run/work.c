@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "io/json.h"
 #include "run/events.h"
+#include "run/gate.h"
 #include "run/job_private.h"
 #include "run/job_thread.h"
 
@@ -32,6 +33,11 @@ void job_progress(struct job_context *job, const struct event_progress *progress
 {
     struct attempt *a = job->own->attempt;
     keeper_progress(&a->rt->keeper, &a->slot, progress);
+}
+
+void job_dependency_up(struct job_context *job, size_t dependency)
+{
+    gate_report_up(job->own->attempt, dependency);
 }
 
 enum outcome job_set_result(struct job_context *job, struct slice json, struct err *err)
@@ -92,14 +98,19 @@ static void tell(struct attempt *a, enum event_state state)
     events_tell_soon(&a->rt->outbox, a->rt->events_topic.text, &event);
 }
 
+void attempt_tell_accepted(struct attempt *a)
+{
+    if (is_accepted_now(a))
+        tell(a, EVENT_ACCEPTED);
+}
+
 void attempt_work(struct job_thread *thread, struct attempt *a)
 {
     struct keeper *keeper = &a->rt->keeper;
     char trace_id[33];
     job_trace_id(a->trail.traceparent, trace_id);
     log_set_job(a->id, trace_id);
-    if (is_accepted_now(a))
-        tell(a, EVENT_ACCEPTED);
+    attempt_tell_accepted(a);
     if (a->outcome == OUTCOME_OK)
         tell(a, EVENT_STARTED);
     struct event event = attempt_event(a, EVENT_STARTED);
@@ -109,6 +120,7 @@ void attempt_work(struct job_thread *thread, struct attempt *a)
     a->began_us = clock_monotonic_us();
     if (a->outcome == OUTCOME_OK)
         call_run(thread, a);
+    gate_run_ended(a);
     settle_plan(a, keeper_work_ended(keeper, &a->slot, &a->sequence));
     log_set_job("", "");
 }

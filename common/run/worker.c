@@ -1,9 +1,11 @@
 /* worker: start, run, stop; see worker.h. */
 #include "run/worker.h"
 
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "run/dispatch.h"
+#include "run/gate.h"
 #include "run/health.h"
 #include "run/job_thread.h"
 #include "run/poll.h"
@@ -20,6 +22,7 @@
 
 #define CONF_BYTES ((size_t)4 << 20)
 #define FLUSH_MS 5000
+#define BREAKERS_REFRESH_MS 500
 #define HEAP_MMAP_BYTES (256 << 10)
 #define HEAP_TRIM_BYTES (2 << 20)
 
@@ -208,6 +211,24 @@ static int run_loop(struct runtime *rt, struct poller *poller, struct threads *t
                                      : WORKER_EXIT_OK;
 }
 
+/* For a worker whose kinds depend on something. */
+static enum outcome open_breakers(struct runtime *rt, struct err *err)
+{
+    const struct run_conf *conf = rt->conf;
+    int failed = (int)conf->breaker_failure_percent;
+    struct breakers_options options = {.redis = &conf->redis,
+                                       .prefix = conf->topic_prefix,
+                                       .conf = breaker_conf_default,
+                                       .refresh_ms = BREAKERS_REFRESH_MS};
+    options.conf.minimum_calls = (int)conf->breaker_minimum_calls;
+    options.conf.failure_percent = failed == 0 ? BREAKER_PERCENT_NEVER : failed;
+    options.conf.open_us = conf->breaker_open_ms * US_PER_MS;
+    options.conf.open_max_us = 10 * options.conf.open_us;
+    if (!gate_is_needed(rt->worker))
+        return OUTCOME_OK;
+    return breakers_open(&options, &rt->breakers, err);
+}
+
 /* Each step's undoing stands behind the next one; threads that were started end the process. */
 static int start_and_run(struct runtime *rt, struct arena *arena, struct err *err)
 {
@@ -230,7 +251,8 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
         return refuse(err);
     if (outbox_open(&rt->outbox, &rt->conf->kafka, &rt->done, err) != OUTCOME_OK)
         return refuse(err);
-    if (keeper_open(&rt->keeper, &keeper, err) != OUTCOME_OK ||
+    if (open_breakers(rt, err) != OUTCOME_OK ||
+        keeper_open(&rt->keeper, &keeper, err) != OUTCOME_OK ||
         start_threads(rt, &threads, err) != OUTCOME_OK ||
         health_open(&health, rt, err) != OUTCOME_OK)
         _exit(refuse(err));
@@ -239,6 +261,7 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
     outbox_close(&rt->outbox, FLUSH_MS);
     poller_close(&poller);
     keeper_close(&rt->keeper); /* the poller's last revocation asks it to stop jobs */
+    breakers_close(rt->breakers);
     done_queues(rt);
     LOG_AT(LOG_INFO, "worker.stopped", LOG_INT("status", status));
     return status;

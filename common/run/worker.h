@@ -65,6 +65,21 @@ void job_progress(struct job_context *job, const struct event_progress *progress
  * and the terminal event, also when the job fails. */
 MUST_USE enum outcome job_set_result(struct job_context *job, struct slice json, struct err *err);
 
+#define DEPENDENCIES_MAX 4 /* of one job */
+
+/* What a job needs beside the runtime's own services. Jobs that need the same thing share a circuit
+ * breaker, over the whole fleet. */
+struct job_dependency {
+    const char *type;  /* "connection" */
+    const char *id;    /* of the job's workspace; texts live as long as the payload */
+    bool is_everyones; /* the id means the same thing in every workspace */
+};
+
+/* The job's n-th dependency is up, told as soon as it is known: a long job that is the probe of a
+ * breaker closes it at once, not at its end. How the dependency did in the end follows from what
+ * `run` returns. Any thread that works for the job. */
+void job_dependency_up(struct job_context *job, size_t dependency);
+
 struct job_kind {
     const char *name; /* of the type haul.job.<name>.v1 */
     const char *doc;
@@ -73,6 +88,11 @@ struct job_kind {
     bool idempotent;                   /* may run twice: no lease, no fence, no ledger */
     int max_attempts;                  /* 0 = 8 */
     enum outcome (*run)(struct job_context *job, const void *payload, struct err *err);
+    /* Optional: fills the list and returns how many; a breaker that is open has the job wait. */
+    size_t (*dependencies)(const void *payload, struct job_dependency ret_list[DEPENDENCIES_MAX]);
+    /* Optional: the number of the dependency that a RETRY is the fault of; -1 = of none. Without it
+     * the only dependency is to blame. */
+    int (*blame)(const struct err *err);
 };
 
 struct worker_process {

@@ -45,6 +45,8 @@ static enum outcome open_side(const struct sync *sync, const struct sync_endpoin
                                       .cancelled = sync->env->cancelled};
     if (endpoint->connector->open(&request, ret_session, err) != OUTCOME_OK)
         return err_prefix(err, "%s", read_only ? "source" : "target");
+    if (sync->env->reached != NULL)
+        sync->env->reached(sync->env->ctx, read_only);
     return OUTCOME_OK;
 }
 

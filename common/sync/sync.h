@@ -58,6 +58,8 @@ struct sync_env {
     const volatile bool *cancelled; /* NULL = never */
     void *ctx;
     void (*progress)(void *ctx, const struct sync_progress *progress); /* NULL = not wanted */
+    /* A session with that side stands: the system is up. Any thread; NULL = not wanted. */
+    void (*reached)(void *ctx, bool is_source);
     /* Keeps bad rows durably before the commit that leaves them out; NULL = any bad row fails. */
     enum outcome (*quarantine)(void *ctx, const struct bad_row *rows, size_t count,
                                struct err *err);

@@ -89,8 +89,11 @@ def headers_of(message):
 
 @pytest.fixture
 def runtime(bare_haul):
+    return make_runtime(bare_haul)
+
+
+def make_runtime(haul, partitions=1):
     """The hub's tables and the worker's topics, made without the command line."""
-    haul = bare_haul
     for path in sorted((ROOT / "schemas" / "hub").glob("*.sql")):
         with haul.hub.connect() as connection:
             connection.autocommit = False
@@ -103,7 +106,8 @@ def runtime(bare_haul):
     haul.hub.query("CREATE TABLE effects (job_id text, attempt int, fence bigint, done bool DEFAULT false)")
     haul.hub.query("GRANT SELECT, INSERT, UPDATE ON effects TO haul_worker")
     jobs = f"{haul.prefix}jobs.{WORKER}"
-    haul.topics.create(jobs, *classes_of(jobs), f"{jobs}.dlq", f"{haul.prefix}events", *[f"{jobs}.retry.{t}" for t in TIERS])
+    haul.topics.create(jobs, *classes_of(jobs), f"{jobs}.dlq", f"{haul.prefix}events", *[f"{jobs}.retry.{t}" for t in TIERS],
+                       partitions=partitions)
     return Runtime(haul)
 
 

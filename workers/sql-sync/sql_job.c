@@ -20,6 +20,12 @@ void sql_job_done(struct sql_job *sql)
     pthread_mutex_destroy(&sql->lock);
 }
 
+static void tell_reached(void *ctx, bool is_source)
+{
+    const struct sql_job *sql = ctx;
+    job_dependency_up(sql->job, is_source ? 0 : 1);
+}
+
 static void tell_progress(void *ctx, const struct sync_progress *progress)
 {
     struct sql_job *sql = ctx;
@@ -93,6 +99,7 @@ enum outcome sql_job_between(struct sql_job *sql, sql_work *work, struct receipt
                            .cancelled = job->cancelled,
                            .ctx = sql,
                            .progress = tell_progress,
+                           .reached = tell_reached,
                            .quarantine = keep_rows};
     return work(sql, &env, receipt, err);
 }

@@ -7,4 +7,8 @@
 /* `payload` is a struct sync_spec. */
 MUST_USE enum outcome sql_sync_run(struct job_context *job, const void *payload, struct err *err);
 
+/* Its connections: 0 the source, 1 the target. */
+size_t sql_sync_dependencies(const void *payload, struct job_dependency ret_list[DEPENDENCIES_MAX]);
+int sql_sync_blame(const struct err *err);
+
 #endif

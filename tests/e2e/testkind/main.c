@@ -2,6 +2,7 @@
  * is a row in the hub (table effects, made by the tests), one a run. */
 #include "applied.h"
 #include "base/clock.h"
+#include "depend.h"
 #include "run/worker.h"
 
 #include <stdlib.h>
@@ -137,6 +138,21 @@ static const struct job_kind kinds[] = {
      .payload = &payload,
      .idempotent = true,
      .run = run_noop},
+    {.name = "depend",
+     .doc = "Needs something that may be down.",
+     .payload = &depend_payload,
+     .max_attempts = 3,
+     .run = depend_run,
+     .dependencies = depend_list,
+     .blame = depend_blame},
+    {.name = "depend_idle",
+     .doc = "Needs something that may be down, and may run twice.",
+     .payload = &depend_payload,
+     .idempotent = true,
+     .max_attempts = 3,
+     .run = depend_run,
+     .dependencies = depend_list,
+     .blame = depend_blame},
     {.name = "apply",
      .doc = "Writes a row in the hub, once.",
      .payload = &applied_payload,

@@ -1,0 +1,208 @@
+"""Circuit breakers over two worker processes: what is open holds the jobs that need it, and nothing else.
+
+The kind depend (tests/e2e/testkind/depend.c) needs "on", which is down while down_file exists; each run is a
+row of effects.
+"""
+
+import time
+
+import pytest
+from e2e.test_runtime import make_runtime
+
+from harness.waiting import wait_for
+
+OPEN_S = 1.5
+BREAKERS = {"HAUL_BREAKER_OPEN_MS": int(OPEN_S * 1000), "HAUL_BREAKER_MINIMUM_CALLS": 4}
+
+
+@pytest.fixture
+def runtime(bare_haul):
+    """With partitions enough for two workers."""
+    return make_runtime(bare_haul, partitions=4)
+
+
+@pytest.fixture
+def down(tmp_path):
+    """The file whose being there is the dependency's being down."""
+    path = tmp_path / "down"
+    path.write_text("")
+    return path
+
+
+def depend(runtime, down, on="shop", kind="depend", **data):
+    return runtime.send(kind=kind, on=on, down_file=str(down), **data)
+
+
+def listed(runtime):
+    return {row["dependency"]: row for row in runtime.haul.run("breakers", "list", "--json").json}
+
+
+def runs(runtime, jobs):
+    return sum(len(runtime.effects(job)) for job in jobs)
+
+
+def codes_of(runtime, job):
+    return [event["data"]["error"]["code"] for event in runtime.haul.events_of(job) if event["state"] == "retrying"]
+
+
+def start_two(runtime, **env):
+    return [runtime.start(**BREAKERS, **env), runtime.start(**BREAKERS, **env)]
+
+
+def open_it(runtime, down, **data):
+    """Jobs that fail until the breaker is open. Their ids."""
+    jobs = [depend(runtime, down, max_attempts=50, **data) for _ in range(6)]
+    wait_for(lambda: "thing:w1/shop" in listed(runtime), "the breaker to open")
+    return jobs
+
+
+def test_an_open_breaker_holds_what_needs_it_and_nothing_else(runtime, down):
+    workers = start_two(runtime)
+    failed = open_it(runtime, down)
+    opened = time.monotonic()
+    time.sleep(0.7)  # both have looked, and what was under way is over
+    begun = runs(runtime, failed)
+
+    held = [depend(runtime, down, max_attempts=1) for _ in range(6)]
+    others = [depend(runtime, down.with_name("up"), on="mill"),
+              depend(runtime, down.with_name("up"), workspace_id="w2")]
+    for job in others:
+        runtime.haul.wait_succeeded(job)
+    for job in held:
+        event = runtime.haul.wait_event(job, "retrying")
+        assert event["data"]["error"]["code"] == "breaker.open"
+        assert event["data"]["error"]["class"] == "throttled"
+        assert [e["state"] for e in runtime.haul.events_of(job)][0] == "accepted"
+    assert runs(runtime, held) == 0 and runtime.ledger(held[0]).error_code == "breaker.open"
+    assert listed(runtime)["thing:w1/shop"]["state"] in ("open", "half_open")
+    assert sum(worker.metric("haul_breaker_held_total") for worker in workers) >= 6
+    assert any(worker.metric("haul_breakers", state="open") == 1 for worker in workers) \
+        or listed(runtime)["thing:w1/shop"]["state"] == "half_open"
+
+    # One probe when its time is over; that fails, so that the next one comes twice as late.
+    wait_for(lambda: runs(runtime, failed + held) > begun, "a probe", 20)
+    assert time.monotonic() - opened >= OPEN_S - 0.5, "a probe came early"
+    time.sleep(OPEN_S)
+    assert runs(runtime, failed + held) == begun + 1, "more than one probe"
+
+    down.unlink()
+    for job in held:
+        runtime.haul.wait_succeeded(job)
+        # max_attempts 1: what was held has cost none, and what was the probe had its one.
+    for job in failed:
+        runtime.haul.wait_succeeded(job)
+    assert listed(runtime) == {}
+    for job in held + failed:
+        assert [e["state"] for e in runtime.haul.events_of(job)].count("accepted") == 1
+    runtime.wait_committed()
+
+
+def spans(runtime, jobs):
+    """(begin, end, succeeded) of each run, by its events' times, in order."""
+    found = []
+    for job in jobs:
+        begin = None
+        for event in runtime.haul.events_of(job):
+            if event["state"] == "started":
+                begin = event["time"]
+            elif begin and event["state"] in ("retrying", "succeeded"):
+                found.append((begin, event["time"], event["state"] == "succeeded"))
+                begin = None
+    return sorted(found)
+
+
+def test_probes_come_one_at_a_time(runtime, down):
+    """Slow probes that fail: while one runs in one process, none does in either."""
+    start_two(runtime, HAUL_JOB_THREADS=4)
+    for job in [depend(runtime, down, max_attempts=1) for _ in range(4)]:
+        runtime.haul.wait_dead(job)
+    wait_for(lambda: "thing:w1/shop" in listed(runtime), "the breaker to open")
+    time.sleep(0.7)  # both have looked
+    jobs = [depend(runtime, down, sleep_ms=1500, tells_early=True) for _ in range(8)]
+    wait_for(lambda: runs(runtime, jobs) >= 2, "the second probe", 30)
+    down.unlink()
+    for job in jobs:
+        runtime.haul.wait_succeeded(job)
+    found = spans(runtime, jobs)
+    failed = [span for span in found if not span[2]]
+    first = next(span for span in found if span[2])
+    assert 1 <= len(failed) <= 2, found
+    for probe in failed:
+        assert not [other for other in found if probe[0] < other[0] < probe[1]], found
+    # A good probe says at once that its dependency is there: nobody waits for its end.
+    assert [other for other in found if first[0] < other[0] < first[1]], found
+
+
+def test_an_operator_opens_and_closes(runtime, down):
+    start_two(runtime)
+    down.unlink()
+    first = depend(runtime, down)
+    runtime.haul.wait_succeeded(first)
+    assert listed(runtime) == {}
+    runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves house")
+    row = listed(runtime)["thing:w1/shop"]
+    assert row["state"] == "forced_open" and row["reason"] == "it moves house"
+    time.sleep(1.2)  # both look twice a second
+    job = depend(runtime, down)
+    runtime.haul.wait_event(job, "retrying")
+    time.sleep(2 * OPEN_S)
+    assert runtime.effects(job) == [] and set(codes_of(runtime, job)) == {"breaker.open"}
+    runtime.haul.run("breakers", "close", "thing:w1/shop", "--reason", "it has moved")
+    assert runtime.haul.wait_succeeded(job)["attempt"] == 1
+    assert listed(runtime) == {}
+    rows = runtime.hub.query("SELECT action, object, detail->>'reason' FROM haul.audit_log WHERE action LIKE 'breaker%' ORDER BY at")
+    assert [tuple(row) for row in rows] == [("breaker.open", "thing:w1/shop", "it moves house"),
+                                            ("breaker.close", "thing:w1/shop", "it has moved")]
+    runtime.haul.run("breakers", "open", "thing:w1/shop", status=2)
+    runtime.haul.run("breakers", "close", "shop", "--reason", "x", status=2)
+
+
+def test_what_everybody_needs_is_one_breaker_for_all(runtime, down):
+    start_two(runtime)
+    runtime.haul.run("breakers", "open", "shared:mail", "--reason", "its owner asked")
+    time.sleep(1.2)
+    down.unlink()
+    jobs = [depend(runtime, down, also_on="mail", workspace_id=workspace) for workspace in ("w1", "w2")]
+    free = depend(runtime, down)
+    for job in jobs:
+        assert runtime.haul.wait_event(job, "retrying")["data"]["error"]["code"] == "breaker.open"
+    runtime.haul.wait_succeeded(free)
+    runtime.haul.run("breakers", "close", "shared:mail", "--reason", "it is back")
+    for job in jobs:
+        runtime.haul.wait_succeeded(job)
+
+
+@pytest.mark.faults
+def test_without_redis_each_worker_decides(runtime, down):
+    worker = runtime.start(**BREAKERS, HAUL_REDIS_COMMAND_TIMEOUT_MS=300)
+    runtime.haul.servers.pause("redis")
+    wait_for(lambda: worker.metric("haul_breakers_local") == 1, "it to notice")
+    failed = [depend(runtime, down, kind="depend_idle", max_attempts=50) for _ in range(6)]
+    wait_for(lambda: worker.metric("haul_breakers", state="open") == 1, "the local breaker to open")
+    time.sleep(0.3)
+    held = depend(runtime, down, kind="depend_idle", max_attempts=1)
+    assert runtime.haul.wait_event(held, "retrying")["data"]["error"]["code"] == "breaker.open"
+    down.unlink()
+    for job in [*failed, held]:
+        runtime.haul.wait_succeeded(job)
+    runtime.haul.servers.resume("redis")
+    wait_for(lambda: worker.metric("haul_breakers_local") == 0, "the fleet to be asked again")
+    assert listed(runtime) == {}
+
+
+def test_a_source_that_is_down_opens_its_connection(haul, postgres_database):
+    haul.start_worker(HAUL_BREAKER_OPEN_MS=1000, HAUL_BREAKER_MINIMUM_CALLS=2, HAUL_RETRY_SCALE_PERCENT=5)
+    postgres_database.query("CREATE TABLE t (id int PRIMARY KEY)")
+    haul.add_database("to", postgres_database)
+    haul.add_connection("from", "postgres", host="127.0.0.1", port=1, user="u", password="p", database="d")
+    sync = {"sync_id": "s", "source": {"connection_id": "from", "table": "t"},
+            "target": {"connection_id": "to", "table": "copy"}}
+    job = haul.send(sync)
+    wait_for(lambda: [row["dependency"] for row in haul.run("breakers", "list", "--json").json]
+             == ["connection:w1/from"], "the source's breaker to open")
+    wait_for(lambda: "breaker.open" in [event["data"]["error"]["code"] for event in haul.events_of(job)
+                                        if event["state"] == "retrying"], "the job to be held")
+    haul.run("connection", "remove", "from", "--workspace", "w1", "--force")
+    haul.add_database("from", postgres_database)
+    haul.wait_succeeded(job)
+    assert haul.run("breakers", "list", "--json").json == []
