@@ -21,6 +21,9 @@ def parse_arguments():
     runtime.add_argument("--jobs", type=int, default=500_000)
     runtime.add_argument("--only", default="", type=lambda text: text.split(","))
     runtime.add_argument("--no-latency", action="store_true")
+    fan_out = kinds.add_parser("fan-out", add_help=False, allow_abbrev=False, parents=[common])
+    fan_out.add_argument("--rows", type=int, default=10_000_000)
+    fan_out.add_argument("--only", choices=("mariadb", "postgres"))
     kinds.add_parser("table", add_help=False, allow_abbrev=False)
     return parser.parse_args()
 
@@ -33,6 +36,9 @@ def main():
     if options.what == "runtime":
         from bench import runtime
         return runtime.main(options)
+    if options.what == "fan-out":
+        from bench import fan_out
+        return fan_out.main(options)
     from bench import sql
     return sql.main(options)
 

@@ -36,7 +36,7 @@ def stripped_mb(folder):
 class Contender:
     """A hub, topics, connections to the sources and the target, and one worker."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, partitions=3):
         self.bench = bench
         self.unique = f"b{int(time.time())}"
         self.folder = Path(bench.folder) / "haul"
@@ -46,12 +46,13 @@ class Contender:
         bench.servers.connect_redis(admin=True, db=1).flushdb()
         self.haul = Haul(bench.servers, self.hub, self.folder, self.unique, 1)
         self.haul.migrate()
-        self.haul.create_topics()
+        self.haul.create_topics(partitions)
         for name in ("mariadb", "postgres"):
             self.haul.add_database(name, bench.source(name))
         self.haul.add_database("target", bench.target)
         self.worker = None
         self.jobs = 0
+        self.last_job = None
         self.receipts = []
 
     def version(self):
@@ -77,7 +78,7 @@ class Contender:
 
     def _enqueue(self, source_name, table, **spec):
         self.jobs += 1
-        job_id = f"{self.unique}-{self.jobs}"
+        self.last_job = job_id = f"{self.unique}-{self.jobs}"
         data = {"sync_id": job_id, "source": {"connection_id": source_name, "table": TABLE},
                 "target": {"connection_id": "target", "table": table}, **spec}
         file = self.folder / "job.json"
