@@ -4,7 +4,6 @@ The table is small and its chunks are smaller: what counts is who does what, whe
 """
 
 import json
-import os
 import time
 
 import pytest
@@ -161,6 +160,55 @@ def test_the_parent_s_worker_is_killed_at(sync, stage):
         receipt = sync.haul.wait_succeeded(job)["receipt"]
     assert_loaded(sync, job, receipt)
     assert sync.ledger(job, "attempt") == 1
+
+
+def last_end():
+    """Of a child: the end that is counted last."""
+    return ("NEW.state = 'done' AND OLD.state = 'open' AND 1 = (SELECT count(*) FROM haul.children c"
+            " WHERE c.parent_id = NEW.parent_id AND c.state = 'open')")
+
+
+def test_killed_between_the_count_and_the_wake(sync):
+    [worker] = start(sync, **ONE_AT_A_TIME)
+    with Gate(sync.haul.hub, "haul.children", "UPDATE", last_end()) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        worker.kill()
+        gate.open()  # the server counts the end, though nobody hears of it
+        wait_for(lambda: {state for (state,) in children(sync, job, "state")} == {"done"}, "the last end")
+        runs = sync.haul.hub.query("SELECT count(*) FROM haul.runs WHERE job_id = %s", job)
+        sync.start()
+        receipt = sync.haul.wait_succeeded(job)["receipt"]
+    assert_loaded(sync, job, receipt)
+    after = sync.haul.hub.query("SELECT count(*) FROM haul.runs WHERE job_id = %s", job)
+    assert after[0][0] == runs[0][0] + 1, "nothing was run again but the parent"
+
+
+def test_the_net_finds_what_nobody_told(sync):
+    """A chunk job is cancelled by itself: it says nothing to its parent, and the last of the others sees it failed."""
+    start(sync, **ONE_AT_A_TIME)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        running = {job_id for job_id, state in chunk_jobs(sync, "job_id, state") if state == "running"}
+        victim = [child for (child,) in children(sync, job) if child not in running][-1]
+        sync.haul.run("cancel", victim)
+    dead = sync.haul.wait_dead(job)
+    assert dead["error"]["code"] == "job.cancelled" and "chunk job" in dead["error"]["message"], dead
+    assert_one_end(sync, job, "dead_lettered")
+    assert any(line["event"] == "job.woken_by_net" for worker in sync.haul.workers for line in worker.log_lines())
+    assert sync.target.query("SELECT to_regclass('t')") == [(None,)]
+
+
+def test_a_net_behind_the_end_tells_nothing(sync):
+    start(sync)
+    job = sync.send(**SPEC)
+    sync.haul.wait_succeeded(job)
+    nets = [message for message in sync.haul.topics.read(f"{sync.haul.prefix}jobs.sql-sync.retry.2m")
+            if json.loads(message.value())["id"] == job]
+    assert nets, "a parent that waits has a net"
+    time.sleep(8)  # 5 % of two minutes, and a little
+    assert len(sync.ends(job)) == 1
 
 
 def test_a_sleeping_worker_s_chunk_is_done_by_another(sync):
