@@ -285,7 +285,7 @@ def test_many_letters_are_on_their_way_at_a_time(haul):
 
 def test_a_replay_that_is_killed_is_begun_again(haul):
     """No letter is passed over, and the ledger lets each job live once more only."""
-    ids = [f"j{number}" for number in range(8)]
+    ids = [f"j{number}" for number in range(40)]
     for job_id in ids:
         put_letter(haul, job_id)
         end_in_ledger(haul, job_id)
@@ -294,11 +294,11 @@ def test_a_replay_that_is_killed_is_begun_again(haul):
     wait_for(lambda: len(replayed(haul)) >= 2, "two replayed letters")
     process.kill()
     process.wait()
-    assert len(replayed(haul)) < 8
+    assert len(replayed(haul)) < 40
     replay(haul)
     messages = haul.topics.read(f"{haul.prefix}jobs.sql-sync")
     sent = [json.loads(message.value())["id"] for message in messages]
-    assert set(sent) == set(ids) and len(sent) <= 11  # some were sent and not yet committed
+    assert set(sent) == set(ids) and len(sent) <= 50  # some were sent and not yet committed
     assert {dict(message.headers())["haul-redrive-count"] for message in messages} == {b"1"}
 
 
