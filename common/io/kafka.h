@@ -225,6 +225,12 @@ MUST_USE enum outcome kafka_consumer_committed(struct kafka_consumer *consumer, 
                                                struct kafka_partition *partitions, size_t count,
                                                int64_t timeout_ms, struct err *err);
 
+/* Asks where the partition ends: its offset becomes that of the next record to be written. RETRY
+ * "kafka.unreachable" within `timeout_ms`. */
+MUST_USE enum outcome kafka_consumer_end(struct kafka_consumer *consumer,
+                                         struct kafka_partition *partition, int64_t timeout_ms,
+                                         struct err *err);
+
 /* True when the assignment was lost; meaningful within a callback. */
 bool kafka_consumer_is_lost(const struct kafka_consumer *consumer);
 

@@ -353,6 +353,18 @@ enum outcome kafka_consumer_committed(struct kafka_consumer *consumer, struct ar
     return OUTCOME_OK;
 }
 
+enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_partition *partition,
+                                int64_t timeout_ms, struct err *err)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        consumer->handle, partition->topic, partition->partition, &low, &high, (int)timeout_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return kafka_fail(err, code, "ask for the end of a partition");
+    partition->offset = high;
+    return OUTCOME_OK;
+}
+
 bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)
 {
     return rd_kafka_assignment_lost(consumer->handle) != 0;

@@ -165,7 +165,7 @@ const char *job_peek_id(const struct jval *envelope)
 
 /* ---- the payload ---- */
 
-static const char *const priority_names[] = {"interactive", "default", "bulk", NULL};
+const char *const job_priority_names[] = {"interactive", "default", "bulk", NULL};
 
 static const struct field common_fields[] = {
     {.name = "workspace_id",
@@ -179,7 +179,7 @@ static const struct field common_fields[] = {
      .type = FIELD_ENUM,
      .offset = offsetof(struct job_common, priority),
      .default_text = "default",
-     .choices = priority_names,
+     .choices = job_priority_names,
      .doc = "Interactive jobs go before default ones, and those before bulk; as its topic's when "
             "default."},
     {.name = "deadline",

@@ -23,6 +23,8 @@
 #define JOB_TYPE_SUFFIX ".v1"
 
 enum job_priority { JOB_INTERACTIVE, JOB_DEFAULT, JOB_BULK };
+#define JOB_PRIORITY_COUNT (JOB_BULK + 1)
+extern const char *const job_priority_names[]; /* as users write them; NULL at the end */
 
 /* What the data of every job may have; workspace_id it must have. */
 struct job_common {

@@ -100,6 +100,16 @@ static void print_lists(const struct metrics *metrics, struct str *out)
     for (size_t i = 0; i < RETRY_TIER_COUNT; i++)
         str_addf(out, "haul_retries_total{tier=\"%s\"} %lld\n", retry_tiers[i].name,
                  (long long)metric_get(&metrics->retries[i]));
+    family(out, "haul_retry_waiting", "gauge",
+           "Jobs that wait for their next attempt, by delay; of this worker's partitions.");
+    for (size_t i = 0; i < RETRY_TIER_COUNT; i++)
+        str_addf(out, "haul_retry_waiting{tier=\"%s\"} %lld\n", retry_tiers[i].name,
+                 (long long)metric_get(&metrics->retry_waiting[i]));
+    family(out, "haul_jobs_waiting", "gauge",
+           "Jobs in Kafka that are not done, by class; of this worker's partitions.");
+    for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++)
+        str_addf(out, "haul_jobs_waiting{class=\"%s\"} %lld\n", job_priority_names[i],
+                 (long long)metric_get(&metrics->jobs_waiting[i]));
     family(out, "haul_threads_waiting", "gauge", "Job threads that wait for a service.");
     for (int i = 0; i < SERVICE_COUNT; i++)
         str_addf(out, "haul_threads_waiting{service=\"%s\"} %lld\n", service_names[i],

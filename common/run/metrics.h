@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "model/event.h"
+#include "model/job.h"
 #include "model/retry.h"
 #include "run/breakers.h"
 
@@ -42,6 +43,8 @@ struct metrics {
     metric records_read, redelivered;
     metric dead_letters[OUTCOME_COUNT];
     metric retries[RETRY_TIER_COUNT];
+    /* In the partitions of this worker, read or not. */
+    metric retry_waiting[RETRY_TIER_COUNT], jobs_waiting[JOB_PRIORITY_COUNT];
     metric handed_back, fenced, leases_busy, behind, demoted;
     metric partitions, paused, rebalances;
     metric commits, commit_failures;

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/num.h"
 #include "model/job.h"
 #include "run/dispatch.h"
 #include "run/signals.h"
@@ -200,28 +199,6 @@ static void poll_burst(struct poller *poller, int64_t timeout_ms)
     }
 }
 
-static void publish(struct poller *poller)
-{
-    struct metrics *metrics = &poller->rt->metrics;
-    int64_t incomplete = 0, beyond = 0, uncommitted = 0;
-    for (size_t i = 0; i < poller->table.count; i++) {
-        const struct partition *it = &poller->table.items[i];
-        incomplete += it->map.incomplete;
-        beyond += offset_map_beyond(&it->map);
-        if (it->map.started)
-            uncommitted += offset_map_top(&it->map) - num_max_i64(it->committed, it->map.floor);
-    }
-    const struct delivery *oldest = poller->oldest;
-    while (oldest != NULL && !oldest->is_given_out)
-        oldest = oldest->newer;
-    metric_set(&metrics->oldest_read_us, oldest == NULL ? 0 : oldest->read_us);
-    metric_set(&metrics->offsets_incomplete, incomplete);
-    metric_set(&metrics->offsets_beyond, beyond);
-    metric_set(&metrics->offsets_uncommitted, uncommitted);
-    metric_set(&metrics->held, (int64_t)(poller->table.held + poller->delayed_count));
-    metric_set(&metrics->unsettled, (int64_t)poller->live);
-}
-
 static void go_round(struct poller *poller)
 {
     int64_t now_us = clock_monotonic_us();
@@ -234,7 +211,8 @@ static void go_round(struct poller *poller)
     if (now_us >= poller->commit_due_us) {
         poller_commit(poller);
         poller_check_heads(poller);
-        publish(poller);
+        poller_ask_end(poller);
+        poller_publish(poller);
     }
     if (is_backed_up(poller)) {
         if (poller->is_full)

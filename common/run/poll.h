@@ -3,7 +3,7 @@
  *
  * Is:      reading, holding back what is not due, back-pressure, completion of offsets, commits,
  *          rebalances, the drain. poll.c is the loop; poll_out.c what comes back;
- *          poll_rebalance.c the group's callbacks.
+ *          poll_rebalance.c the group's callbacks; poll_depth.c the gauges.
  * Owns:    every delivery while it is in no queue and with no job thread.
  * Threads: one.
  *
@@ -26,6 +26,8 @@ struct poller {
     bool is_full;                     /* all partitions are paused */
     int64_t full_since_us;
     int64_t commit_due_us;
+    size_t ask_next; /* whose end is asked for next, modulo the count */
+    int64_t ask_due_us;
     bool is_fatal; /* the consumer is dead */
 };
 
@@ -55,6 +57,10 @@ void poller_delay(struct poller *poller, struct delivery *delivery);
 void poller_take_done(struct poller *poller, int64_t timeout_us);
 /* Commits what is news, if anything is. */
 void poller_commit(struct poller *poller);
+/* Asks Kafka for the end of the next partition in turn. */
+void poller_ask_end(struct poller *poller);
+/* Sets the gauges. */
+void poller_publish(struct poller *poller);
 /* Head-of-line blocking: a job that alone holds back a full window for too long is stopped. */
 void poller_check_heads(struct poller *poller);
 /* Frees what no job thread works on: queued, delayed, held. */

@@ -4,7 +4,7 @@ import json
 
 from confluent_kafka import Consumer, TopicPartition
 
-from e2e.test_runtime import WORKER, runtime  # noqa: F401
+from e2e.test_runtime import TIERS, WORKER, runtime  # noqa: F401
 from harness.haul import make_job
 from harness.waiting import wait_for
 
@@ -101,3 +101,27 @@ def test_the_window_is_a_bound(runtime):
     runtime.haul.wait_succeeded(head)
     wait_for(lambda: committed(runtime) == 34001, "all offsets to be committed", 60)
     assert WORKER and worker.stop() == 0
+
+
+def test_how_much_waits_is_told(runtime):
+    """By retry tier and by class of priority, what was not read yet too."""
+    worker = runtime.start(HAUL_RETRY_SCALE_PERCENT=100, HAUL_JOB_THREADS=1, HAUL_BUFFERED_JOBS_MAX=1, HAUL_COMMIT_INTERVAL_MS=20)
+    [failing] = send_many(runtime, "effect", ["failing"], fail="retry")
+    runtime.haul.wait_event(failing, "retrying")
+    wait_for(lambda: sum(worker.metric("haul_retry_waiting", tier=tier) for tier in TIERS) == 1, "the job that waits")
+    send_many(runtime, "effect", range(20), sleep_ms=60000)
+    wait_for(lambda: worker.metric("haul_jobs_waiting", **{"class": "default"}) == 20, "the jobs that wait")
+    assert worker.metric("haul_jobs_waiting", **{"class": "bulk"}) == 0
+
+
+def test_the_trace_goes_through_retries_to_the_dead_letter(runtime):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    runtime.start()
+    job = runtime.send(fail="retry", members={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}, max_attempts=2)
+    runtime.haul.wait_dead(job)
+    traces = {(event["state"], event["traceparent"].split("-")[1]) for event in runtime.haul.events_of(job)}
+    assert {state for state, _ in traces} >= {"accepted", "started", "retrying", "dead_lettered"}
+    assert {found for _, found in traces} == {trace}
+    [letter] = runtime.wait_dead_letters(1)
+    retried = [message for tier in TIERS for message in runtime.haul.topics.read(f"{runtime.topic}.retry.{tier}")]
+    assert [dict(message.headers())["traceparent"].decode().split("-")[1] for message in [letter, *retried]] == [trace, trace]

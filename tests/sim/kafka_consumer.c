@@ -274,6 +274,20 @@ enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
     return set_paused(consumer, partitions, count, false);
 }
 
+enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_partition *partition,
+                                int64_t timeout_ms, struct err *err)
+{
+    (void)timeout_ms;
+    TRY(service_reach(broker, err));
+    for (size_t n = 0; n < consumer->place_count; n++) {
+        const struct place *place = &consumer->places[n];
+        if (place->partition == partition->partition &&
+            strcmp(place->topic->name, partition->topic) == 0)
+            partition->offset = place->topic->logs[place->partition].count;
+    }
+    return OUTCOME_OK;
+}
+
 bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)
 {
     return !group_has(consumer);

@@ -1,0 +1,62 @@
+/* poll_depth: what the poll thread tells the metrics: how much waits, in the process and before it
+ * in Kafka; see poll.h. */
+#include "run/poll.h"
+
+#include "base/clock.h"
+#include "base/num.h"
+
+#define ASK_TIMEOUT_MS 200
+#define ASK_AGAIN_US (10 * US_PER_S) /* after a failure: an outage must not slow the loop down */
+
+/* One partition at a time, in turns: a round trip a commit interval. The client library's own idea
+ * of the end is as old as the last fetch, and a retry topic that waits is not fetched from. */
+void poller_ask_end(struct poller *poller)
+{
+    struct partitions *table = &poller->table;
+    int64_t now_us = clock_monotonic_us();
+    struct err ignored = {0};
+    if (table->count == 0 || now_us < poller->ask_due_us)
+        return;
+    struct partition *it = &table->items[poller->ask_next++ % table->count];
+    struct kafka_partition asked = {.topic = it->topic, .partition = it->number};
+    if (kafka_consumer_end(poller->consumer, &asked, ASK_TIMEOUT_MS, &ignored) == OUTCOME_OK)
+        it->end = asked.offset;
+    else
+        poller->ask_due_us = now_us + ASK_AGAIN_US;
+}
+
+/* Records of a partition that are not complete, those that are not read yet too. */
+static int64_t waiting_in(const struct partition *it)
+{
+    int64_t from = it->map.started ? it->map.committed : num_max_i64(it->committed, 0);
+    int64_t end = it->map.started ? num_max_i64(it->end, offset_map_top(&it->map)) : it->end;
+    return num_max_i64(end - from - offset_map_beyond(&it->map), 0);
+}
+
+void poller_publish(struct poller *poller)
+{
+    struct metrics *metrics = &poller->rt->metrics;
+    int64_t incomplete = 0, beyond = 0, uncommitted = 0;
+    int64_t retry[RETRY_TIER_COUNT] = {0}, jobs[JOB_PRIORITY_COUNT] = {0};
+    for (size_t i = 0; i < poller->table.count; i++) {
+        const struct partition *it = &poller->table.items[i];
+        incomplete += it->map.incomplete;
+        beyond += offset_map_beyond(&it->map);
+        if (it->map.started)
+            uncommitted += offset_map_top(&it->map) - num_max_i64(it->committed, it->map.floor);
+        *(it->lane == LANE_JOBS ? &jobs[it->priority] : &retry[it->lane]) += waiting_in(it);
+    }
+    const struct delivery *oldest = poller->oldest;
+    while (oldest != NULL && !oldest->is_given_out)
+        oldest = oldest->newer;
+    metric_set(&metrics->oldest_read_us, oldest == NULL ? 0 : oldest->read_us);
+    for (size_t i = 0; i < RETRY_TIER_COUNT; i++)
+        metric_set(&metrics->retry_waiting[i], retry[i]);
+    for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++)
+        metric_set(&metrics->jobs_waiting[i], jobs[i]);
+    metric_set(&metrics->offsets_incomplete, incomplete);
+    metric_set(&metrics->offsets_beyond, beyond);
+    metric_set(&metrics->offsets_uncommitted, uncommitted);
+    metric_set(&metrics->held, (int64_t)(poller->table.held + poller->delayed_count));
+    metric_set(&metrics->unsettled, (int64_t)poller->live);
+}
