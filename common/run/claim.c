@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#define BUSY_US US_PER_S /* its lease is another worker's */
+#define BUSY_US US_PER_S /* its lease is another worker's, or its workspace has enough of them */
 #define BEHIND_MIN_US (500 * US_PER_MS)
 #define CLOCK_EVERY_US (30 * US_PER_S)
 #define CLOCK_AGAIN_US US_PER_S
@@ -16,8 +16,14 @@
 
 /* ---- leases ---- */
 
+/* Once: a lease that was taken although the answer was lost is ours when we ask again. */
 static void make_lease(struct dispatcher *d, struct attempt *a)
 {
+    if (a->lease.job_id != NULL)
+        return;
+    if (d->rt->workspace_jobs_max > 0)
+        a->lease.cap = arena_printf(&a->arena, "%s:%s", d->rt->worker->name, a->workspace_id);
+    a->lease.cap_max = d->rt->workspace_jobs_max;
     a->lease.job_id = a->id;
     (void)snprintf(a->lease.token, sizeof a->lease.token, "%.40s.%llu", d->rt->owner,
                    (unsigned long long)++d->starts);

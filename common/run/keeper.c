@@ -60,7 +60,7 @@ static bool is_due(const struct keeper *keeper, const struct keeper_slot *slot, 
            now_us - slot->renewed_us >= keeper->options.lease_ttl_ms * US_PER_MS / 3;
 }
 
-/* Job ids are copied: their job may be over before the answer is here. */
+/* Texts are copied: their job may be over before the answer is here. */
 static bool gather(struct keeper *keeper, struct arena *arena, int64_t now_us,
                    struct renewal *ret_renewal)
 {
@@ -76,7 +76,9 @@ static bool gather(struct keeper *keeper, struct arena *arena, int64_t now_us,
             continue;
         struct lease lease = *slot->lease;
         lease.job_id = arena_strdup(arena, lease.job_id);
-        if (lease.job_id == NULL)
+        if (lease.cap != NULL)
+            lease.cap = arena_strdup(arena, lease.cap);
+        if (lease.job_id == NULL || (slot->lease->cap != NULL && lease.cap == NULL))
             break; /* the others next time */
         slot->renewal = (int)renewal.count;
         renewal.leases[renewal.count++] = lease;

@@ -20,6 +20,38 @@ static const char release_script[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] t
                                      "if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end\n"
                                      "return 1\n";
 
+/* ---- the same for a lease that counts against a cap: KEYS[3], its most ARGV[3] ---- */
+
+#define CAP_CLOCK                                                                                  \
+    "local time = redis.call('TIME')\n"                                                            \
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+#define CAP_COUNT_IN                                                                               \
+    "redis.call('ZADD', KEYS[3], now + ARGV[2], ARGV[1])\n"                                        \
+    "redis.call('PEXPIRE', KEYS[3], ARGV[2])\n"
+
+static const char capped_acquire_script[] =
+    "local held = redis.call('GET', KEYS[1])\n"
+    "if held and held ~= ARGV[1] then return 0 end\n" CAP_CLOCK
+    "redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)\n"
+    "if not redis.call('ZSCORE', KEYS[3], ARGV[1]) and\n"
+    "   redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return 0 end\n" CAP_COUNT_IN
+    "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+    "return 1\n";
+
+/* What runs is counted, also when that is one too many: it was forgotten in between. */
+static const char capped_renew_script[] =
+    "local held = redis.call('GET', KEYS[1])\n"
+    "if held and held ~= ARGV[1] then return 0 end\n" CAP_CLOCK CAP_COUNT_IN
+    "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+    "return redis.call('EXISTS', KEYS[2]) == 1 and 2 or 1\n";
+
+static const char capped_release_script[] =
+    "redis.call('ZREM', KEYS[3], ARGV[1])\n"
+    "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+    "redis.call('DEL', KEYS[1])\n"
+    "if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end\n"
+    "return 1\n";
+
 struct keys {
     const char *lease, *cancel;
 };
@@ -39,10 +71,23 @@ static enum outcome make_keys(struct arena *arena, const char *prefix, const cha
 
 struct pipeline {
     struct rconn *conn;
-    const char *prefix, *script;
+    const char *prefix, *script, *capped_script;
     struct leases leases;
     struct arena *arena;
 };
+
+static enum outcome append_capped(const struct pipeline *it, const struct lease *lease,
+                                  const struct keys *keys, const char *second_arg, struct err *err)
+{
+    const char *cap = arena_printf(it->arena, "%scap:%s", it->prefix, lease->cap);
+    const char *most = arena_printf(it->arena, "%lld", (long long)lease->cap_max);
+    TRY_ALLOC(cap, err);
+    TRY_ALLOC(most, err);
+    struct rscript_call call = {.source = it->capped_script,
+                                .keys = RWORDS(keys->lease, keys->cancel, cap),
+                                .args = RWORDS(lease->token, second_arg, most)};
+    return rconn_append_script(it->conn, &call, err);
+}
 
 static enum outcome append_all(const struct pipeline *it, const char *const *second_args,
                                struct err *err)
@@ -54,7 +99,10 @@ static enum outcome append_all(const struct pipeline *it, const char *const *sec
         struct rscript_call call = {.source = it->script,
                                     .keys = RWORDS(keys.lease, keys.cancel),
                                     .args = RWORDS(lease->token, second_args[i])};
-        TRY(rconn_append_script(it->conn, &call, err));
+        if (lease->cap != NULL)
+            TRY(append_capped(it, lease, &keys, second_args[i], err));
+        else
+            TRY(rconn_append_script(it->conn, &call, err));
     }
     return OUTCOME_OK;
 }
@@ -116,7 +164,7 @@ enum outcome lease_store_acquire_many(struct rconn *conn, const char *prefix, st
                                       int64_t ttl_ms, struct arena *arena, bool *ret_taken,
                                       struct err *err)
 {
-    struct pipeline it = {conn, prefix, acquire_script, leases, arena};
+    struct pipeline it = {conn, prefix, acquire_script, capped_acquire_script, leases, arena};
     int64_t *answers = NULL;
     TRY(run_with_ttl(&it, ttl_ms, 1, &answers, err));
     for (size_t i = 0; i < leases.count; i++)
@@ -129,7 +177,7 @@ enum outcome lease_store_renew(struct rconn *conn, const char *prefix, struct le
                                struct err *err)
 {
     static const enum lease_state states[] = {LEASE_LOST, LEASE_KEPT, LEASE_CANCELLED};
-    struct pipeline it = {conn, prefix, renew_script, leases, arena};
+    struct pipeline it = {conn, prefix, renew_script, capped_renew_script, leases, arena};
     int64_t *answers = NULL;
     TRY(run_with_ttl(&it, ttl_ms, 2, &answers, err));
     for (size_t i = 0; i < leases.count; i++)
@@ -141,7 +189,7 @@ enum outcome lease_store_release_many(struct rconn *conn, const char *prefix, st
                                       const bool *clear_cancel, struct arena *arena,
                                       struct err *err)
 {
-    struct pipeline it = {conn, prefix, release_script, leases, arena};
+    struct pipeline it = {conn, prefix, release_script, capped_release_script, leases, arena};
     const char **flags = ARENA_ARRAY(arena, const char *, leases.count);
     int64_t *answers = NULL;
     TRY_ALLOC(flags, err);

@@ -1,7 +1,9 @@
 /*
  * lease_store: leases and cancel flags as they stand in Redis.
  *
- * Is:      `<prefix>lease:<job>` = token with an expiry, `<prefix>cancel:<job>` = a flag with one.
+ * Is:      `<prefix>lease:<job>` = token with an expiry, `<prefix>cancel:<job>` = a flag with one;
+ *          `<prefix>cap:<cap>` = the tokens of leases that count against one cap, each until it
+ *          expires.
  * Is not:  a truth: Redis may forget all of it; fences and the ledger keep jobs safe.
  * Threads: as its rconn.
  *
@@ -17,6 +19,8 @@
 struct lease {
     const char *job_id;
     char token[LEASE_TOKEN_SIZE]; /* of one start of one worker */
+    const char *cap;              /* what it counts against: "sql-sync:acme"; NULL = nothing */
+    int64_t cap_max;              /* leases that may be held of it, in the whole fleet */
 };
 
 enum lease_state {
@@ -30,8 +34,9 @@ struct leases {
     size_t count;
 };
 
-/* Takes each one that nobody holds, in one round trip: `ret_taken` has an item a lease. After a
- * failure some may be taken all the same: the same token may take its own again. */
+/* Takes each one that nobody holds, and whose cap has room, in one round trip: `ret_taken` has an
+ * item a lease. After a failure some may be taken all the same: the same token may take its own
+ * again. */
 MUST_USE enum outcome lease_store_acquire_many(struct rconn *conn, const char *prefix,
                                                struct leases leases, int64_t ttl_ms,
                                                struct arena *arena, bool *ret_taken,

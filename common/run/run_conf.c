@@ -43,8 +43,8 @@ static const struct field fields[] = {
     INT_FIELD(buffered_jobs_max, 1, 100000, NULL, "1024",
               "Jobs taken from Kafka and not done; beyond it partitions are paused."),
     INT_FIELD(workspace_jobs_max, -1, 100000, NULL, "-1",
-              "Jobs of one workspace that run at a time in a process; 0 for any number, -1 as the "
-              "worker has it."),
+              "Jobs of one workspace that run at a time in all workers of this kind; 0 for any "
+              "number, -1 as the worker has it."),
     INT_FIELD(job_memory_bytes, 65536, INT64_C(1) << 32, "bytes", "67108864",
               "The most that a job's own arena may hold."),
     INT_FIELD(lease_ttl_ms, 1000, 600000, "ms", "30000",

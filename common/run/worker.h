@@ -108,7 +108,7 @@ struct worker {
     const struct job_kind *kinds;
     size_t kind_count;
     const struct connector_registry *connectors; /* for job_context.hub; may be NULL */
-    int workspace_jobs_max; /* jobs of one workspace that run at a time, by default; 0 = any */
+    int workspace_jobs_max; /* jobs of a workspace that run at a time in the fleet; 0 = any */
     const struct field_table *config; /* more configuration; NULL = none */
     /* All optional. Once a process, and once a job thread; `done` takes NULL. */
     enum outcome (*init)(const struct worker_process *process, void **ret_app, struct err *err);

@@ -1,0 +1,74 @@
+"""What a workspace may take of the fleet, over two worker processes."""
+
+import json
+import os
+import time
+
+import pytest
+from e2e.test_runtime import make_runtime
+
+from harness.haul import make_job
+
+
+@pytest.fixture
+def runtime(bare_haul):
+    """With partitions enough for two workers."""
+    return make_runtime(bare_haul, partitions=4)
+
+
+def spans(runtime, jobs):
+    """(begin, end) of each job's run, by its events' times."""
+    found = []
+    for job in jobs:
+        times = {event["state"]: event["time"] for event in runtime.haul.events_of(job)}
+        found.append((times["started"], times["succeeded"]))
+    return found
+
+
+def most_at_once(spans):
+    steps = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
+    most = now = 0
+    for _, step in steps:
+        now += step
+        most = max(most, now)
+    return most
+
+
+def test_a_workspace_has_a_cap_over_all_workers(runtime):
+    workers = [runtime.start(HAUL_JOB_THREADS=6, HAUL_WORKSPACE_JOBS_MAX=3) for _ in range(2)]
+    greedy = [runtime.send(sleep_ms=1200, workspace_id="greedy", members={"subject": f"s{i}"}) for i in range(14)]
+    small = [runtime.send(sleep_ms=1200, workspace_id=f"small{i}", members={"subject": f"s{i}"}) for i in range(4)]
+    for job in [*small, *greedy]:
+        runtime.haul.wait_succeeded(job)
+    assert most_at_once(spans(runtime, greedy)) == 3
+    assert most_at_once(spans(runtime, small)) == 4
+    assert all(worker.metric("haul_job_attempts_total", kind="effect", outcome="succeeded") > 0 for worker in workers)
+    runtime.wait_committed()
+
+
+def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime):
+    """HAUL_TEST_FLOOD=100000 is the size that is promised; the tests run a tenth of it."""
+    count = int(os.environ.get("HAUL_TEST_FLOOD", "10000"))
+    for _ in range(2):
+        runtime.start(HAUL_JOB_THREADS=2)
+    data = {"workspace_id": "greedy", "sleep_ms": 5, "on": "x"}
+    producer = runtime.haul.servers.producer("plain")
+    for i in range(count):
+        job = make_job("depend", data, f"{runtime.haul.prefix}flood{i}", subject=f"s{i}")
+        while True:
+            try:
+                producer.produce(runtime.topic, json.dumps(job), job["subject"])
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush(30)
+    waits = []
+    for i in range(10):
+        began = time.monotonic()
+        job = runtime.send("noop", workspace_id="lone", job_id=f"{runtime.haul.prefix}lone{i}")
+        runtime.haul.wait_event(job, "started")
+        waits.append(time.monotonic() - began)
+        time.sleep(0.3)
+    print(waits)
+    waits.sort()
+    assert waits[len(waits) // 2] < 1.0, waits
