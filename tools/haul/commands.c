@@ -29,6 +29,7 @@ const struct command *const commands[] = {
     &command_breakers_open,
     &command_breakers_close,
     &command_vault_rotate,
+    &command_prune,
     &command_doctor,
     &command_broker,
     &command_schema,

@@ -18,6 +18,7 @@ extern const struct command command_jobs, command_show, command_cancel;
 extern const struct command command_quarantine_list, command_quarantine_export;
 extern const struct command command_dlq_list, command_dlq_show, command_dlq_replay;
 extern const struct command command_breakers_list, command_breakers_open, command_breakers_close;
+extern const struct command command_prune;
 extern const struct command command_doctor, command_broker, command_schema;
 extern const struct command command_completion, command_man, command_reference;
 
