@@ -8,6 +8,7 @@
 #include "run/signals.h"
 
 #define POLL_MS 50
+#define SEEK_TIMEOUT_MS 2000
 #define HELD_POLL_MS 5
 #define FULL_GRACE_US (300 * US_PER_MS) /* pausing drops what was prefetched: not for a moment */
 /* With what a worker buffers, three events each: what the producer's queue holds. */
@@ -81,14 +82,30 @@ static int64_t read_not_before(const struct kafka_message *message)
     return clock_parse(text, &wall_us) ? wall_us : 0;
 }
 
+/* No memory for it. What is left out in reading counts as complete, so it may not be left out. */
+static void read_again(struct poller *poller, const struct kafka_message *message)
+{
+    struct err err = {0};
+    struct kafka_partition at = {
+        .topic = message->topic, .partition = message->partition, .offset = message->offset};
+    if (kafka_consumer_seek(poller->consumer, &at, SEEK_TIMEOUT_MS, &err) == OUTCOME_OK)
+        return;
+    LOG_AT(LOG_ERROR, "kafka.not_read_again", LOG_TEXT("topic", at.topic), LOG_ERR_FIELDS(&err));
+    poller->is_fatal = true; /* whoever reads the partition next begins at what is committed */
+}
+
 static void take_message(struct poller *poller, struct kafka_message *message)
 {
     struct partition *partition =
         partitions_find(&poller->table, message->topic, message->partition);
-    struct delivery *delivery = partition == NULL ? NULL : delivery_new(message);
-    if (delivery == NULL || atomic_load(&poller->rt->stopping)) {
+    if (partition == NULL || atomic_load(&poller->rt->stopping)) {
         kafka_message_done(message); /* not complete: it will be delivered again */
-        delivery_free(delivery);
+        return;
+    }
+    struct delivery *delivery = delivery_new(message);
+    if (delivery == NULL) {
+        read_again(poller, message);
+        kafka_message_done(message);
         return;
     }
     poller_link(poller, delivery);

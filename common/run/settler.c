@@ -8,6 +8,7 @@
 #define BATCH_MAX 512
 #define BATCH_BYTES ((size_t)512 << 20) /* receipts may be long */
 #define WAIT_US US_PER_S
+#define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 
 struct batch {
     struct attempt *items[BATCH_MAX];
@@ -84,8 +85,10 @@ static enum delivery_fate answered(struct attempt *a, const struct ledger_settle
     if (answer->answer == LEDGER_FENCED)
         return settle_fenced(a);
     if (answer->answer == LEDGER_ENDED_CANCELLED) {
-        if (attempt_claimed(a, &answer->after, &err) != OUTCOME_OK)
-            return FATE_DROP;
+        if (attempt_claimed(a, &answer->after, &err) != OUTCOME_OK) {
+            a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
+            return FATE_AGAIN; /* the ledger tells it once more */
+        }
         a->claimed.verdict = LEDGER_CANCELLED;
         a->plan.kind = PLAN_TELL;
     }
@@ -100,8 +103,13 @@ static void settle_all(struct settler *settler, struct batch *batch, struct aren
     struct err err = {0};
     for (size_t i = 0; i < batch->count; i++)
         batch->fates[i] = FATE_DROP;
-    if (!make_question(batch, arena, &q))
-        return;
+    struct arena_mark mark = arena_snapshot(arena);
+    while (!make_question(batch, arena, &q)) {
+        arena_reset(arena, mark);
+        if (atomic_load(&settler->rt->aborting))
+            return;
+        clock_sleep_us(MEMORY_US);
+    }
     while (q.count > 0 && ask(settler, &q, arena, &err) != OUTCOME_OK) {
         if (!service_wait_again(&wait, &err)) {
             for (size_t i = 0; i < batch->count; i++) {
