@@ -288,6 +288,25 @@ enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_pa
     return OUTCOME_OK;
 }
 
+enum outcome kafka_consumer_seek(struct kafka_consumer *consumer,
+                                 const struct kafka_partition *partition, int64_t timeout_ms,
+                                 struct err *err)
+{
+    (void)timeout_ms;
+    fiber_point();
+    for (size_t n = 0; n < consumer->place_count; n++) {
+        struct place *place = &consumer->places[n];
+        if (place->partition != partition->partition ||
+            strcmp(place->topic->name, partition->topic) != 0)
+            continue;
+        trace("seek", "%s/%d @%lld", place->topic->name, place->partition,
+              (long long)partition->offset);
+        place->position = partition->offset;
+        return OUTCOME_OK;
+    }
+    return FAIL(err, OUTCOME_PERMANENT, "kafka.seek", "not assigned");
+}
+
 bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)
 {
     return !group_has(consumer);

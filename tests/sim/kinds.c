@@ -66,7 +66,9 @@ static void judge(struct job *job, const struct job_context *context)
         violation(job, "fence", "%s runs with fence %lld, which was given before", job->id,
                   (long long)context->fence);
     is_fence_used[context->fence] = true;
-    for (int i = 0; job->order_key != 0 && i < job->number - 1; i++) {
+    /* Without memory a job may be put aside before it is known that it has a key. */
+    bool has_order = job->order_key != 0 && scenario.alloc_fails == 0;
+    for (int i = 0; has_order && i < job->number - 1; i++) {
         if (jobs[i].order_key == job->order_key && jobs[i].row.state != ROW_ENDED)
             violation(job, "order", "%s runs before %s of the same key has ended", job->id,
                       jobs[i].id);
@@ -177,6 +179,8 @@ static enum outcome run_kind(struct job_context *context, const void *payload, s
     enum outcome outcome = go(context, job, err);
     if (outcome == OUTCOME_OK)
         outcome = job_set_result(context, slice_of("{\"ok\":true}"), err);
+    if (outcome == OUTCOME_RETRY && strcmp(err->code, "no_memory") == 0)
+        job->counted_failures++;
     trace("run", "%s ends: %s %s", job->id, outcome_name(outcome),
           outcome == OUTCOME_OK ? "" : err->code);
     end(run);

@@ -15,9 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fiber.h"
-#include "process.h"
-#include "trace.h"
+#include "world.h"
 
 static char *no_environment[] = {NULL};
 char **sim_environ = no_environment;
@@ -29,19 +27,27 @@ void sim_point(void)
 
 /* ---- memory, time, the process ---- */
 
+/* A process that has begun its work may find no memory. */
+static bool has_none(void)
+{
+    const struct process *process = process_now();
+    return process != NULL && !scenario.calm && world_us - process->began_us > SECOND &&
+           chance(scenario.alloc_fails);
+}
+
 void *sim_malloc(size_t size)
 {
-    return heap_take(size);
+    return has_none() ? NULL : heap_take(size);
 }
 
 void *sim_calloc(size_t count, size_t size)
 {
-    return heap_take_zeroed(count, size);
+    return has_none() ? NULL : heap_take_zeroed(count, size);
 }
 
 void *sim_realloc(void *bytes, size_t size)
 {
-    return heap_retake(bytes, size);
+    return has_none() ? NULL : heap_retake(bytes, size);
 }
 
 void sim_free(void *bytes)

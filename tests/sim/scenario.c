@@ -39,6 +39,7 @@ void scenario_make(uint64_t seed)
         .produce_us = dice_span(SECOND, 15 * SECOND),
         .faults_us = dice_span(5 * SECOND, 30 * SECOND),
         .work_max_us = dice_span(50 * MS, 8 * SECOND),
+        .alloc_fails = chance(600000) ? 0 : some(3000),
         .call_stops = some(4000),
         .call_kills = some(1500),
         .switch_every = (unsigned)dice_span(1, 100),

@@ -34,6 +34,7 @@ struct scenario {
     unsigned switch_every, pause_ppm;
     /* Per million: of calls, of records, of runs. */
     unsigned lost_reply, call_slow, report_bad, report_late, record_twice, producer_dies;
+    unsigned alloc_fails;
     unsigned call_stops, call_kills; /* the process that makes the call */
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
     /* How often each fault comes, in seconds between two; 0 = never. */
