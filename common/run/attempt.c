@@ -19,6 +19,7 @@ struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
         return NULL;
     a->rt = rt;
     a->delivery = delivery;
+    a->is_bulk = delivery_is_bulk(delivery);
     a->slot.owner = delivery;
     a->workspace_id = "";
     a->kind_name = "unknown";

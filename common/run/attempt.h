@@ -48,6 +48,7 @@ struct attempt {
     struct fair_item item; /* the dispatcher's */
     struct runtime *rt;
     struct delivery *delivery;
+    bool is_bulk;         /* came by the topic of bulk jobs */
     bool is_over;         /* comes back to the dispatcher to be freed */
     bool is_woken_by_net; /* a parent's: run again by a record of its own, not by this one */
     bool is_suspect;      /* its last start: no other such job runs beside it */

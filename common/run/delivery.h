@@ -11,6 +11,7 @@
 #define HAUL_RUN_DELIVERY_H
 
 #include "io/kafka.h"
+#include "model/job.h"
 #include "run/queue.h"
 
 #include <stdatomic.h>
@@ -44,6 +45,12 @@ struct delivery {
 /* NULL without memory. Takes the message over. */
 struct delivery *delivery_new(struct kafka_message *message);
 void delivery_free(struct delivery *delivery); /* takes NULL */
+
+/* Of the topic of bulk jobs. */
+static inline bool delivery_is_bulk(const struct delivery *delivery)
+{
+    return delivery->lane == LANE_JOBS && delivery->priority == JOB_BULK;
+}
 
 /* Takes NULL. */
 static inline struct delivery *delivery_of(struct node *node)

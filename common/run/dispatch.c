@@ -21,6 +21,8 @@ bool dispatch_give(struct runtime *rt, struct delivery *delivery)
     if (a == NULL)
         return false;
     metric_add(&rt->metrics.buffered, 1);
+    if (a->is_bulk)
+        metric_add(&rt->metrics.buffered_bulk, 1);
     queue_push(&rt->inbox, &a->node);
     return true;
 }
@@ -59,6 +61,8 @@ static void forget(struct dispatcher *d, struct attempt *a)
         fair_end(&d->fair, &a->item);
     if (d->suspect == a)
         d->suspect = NULL;
+    if (a->is_bulk)
+        metric_add(&d->rt->metrics.buffered_bulk, -1);
     attempt_free(a);
     metric_add(&d->rt->metrics.buffered, -1);
 }

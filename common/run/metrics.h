@@ -39,7 +39,7 @@ struct metrics {
     const char *worker, *version;
     size_t kind_count; /* with the one of unknown kinds */
     struct kind_metrics *kinds;
-    metric running, buffered, held, unsettled;
+    metric running, buffered, buffered_bulk, held, unsettled;
     metric records_read, redelivered;
     metric dead_letters[OUTCOME_COUNT];
     metric retries[RETRY_TIER_COUNT];

@@ -42,12 +42,24 @@ static bool is_due(const struct poller *poller, const struct delivery *delivery)
     return held_us >= retry_hold_max_us((size_t)delivery->lane, scale);
 }
 
+/* Bulk jobs fill half of what is buffered, so that the others are always read on; again from half
+ * of that. */
+static bool has_room(struct poller *poller, const struct delivery *delivery)
+{
+    int64_t bulk_max = (poller->rt->conf->buffered_jobs_max + 1) / 2;
+    int64_t bulk = metric_get(&poller->rt->metrics.buffered_bulk);
+    if (!delivery_is_bulk(delivery))
+        return true;
+    poller->is_bulk_full = poller->is_bulk_full ? bulk * 2 > bulk_max : bulk >= bulk_max;
+    return !poller->is_bulk_full;
+}
+
 /* False: it has to wait for its time or for room. */
 static bool admit(struct poller *poller, struct partition *partition, struct delivery *delivery)
 {
     struct offset_map *map = &partition->map;
     int64_t offset = delivery->message.offset;
-    if (!is_due(poller, delivery))
+    if (!is_due(poller, delivery) || !has_room(poller, delivery))
         return false;
     /* What was restored has its room already. */
     if (offset >= offset_map_top(map) && offset_map_is_pressed(map))

@@ -24,6 +24,7 @@ struct poller {
     size_t live;                      /* deliveries that are not freed */
     struct delivery *oldest, *newest; /* of them */
     bool is_full;                     /* all partitions are paused */
+    bool is_bulk_full;                /* those of the bulk topic are held */
     int64_t full_since_us;
     int64_t commit_due_us;
     size_t ask_next; /* whose end is asked for next, modulo the count */
