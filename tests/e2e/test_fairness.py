@@ -69,6 +69,6 @@ def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime):
         runtime.haul.wait_event(job, "started")
         waits.append(time.monotonic() - began)
         time.sleep(0.3)
-    print(waits, [worker.metric('haul_jobs_demoted_total') for worker in runtime.haul.workers])
-    waits.sort()
-    assert waits[len(waits) // 2] < 1.0, waits
+    assert sum(worker.metric("haul_jobs_demoted_total") for worker in runtime.haul.workers) > count / 2
+    # The first one may come while the flood is still being read.
+    assert sorted(waits)[-2] < 1.0, waits
