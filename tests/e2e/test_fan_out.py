@@ -309,3 +309,19 @@ def test_progress_of_the_parent_is_the_sum(sync):
     assert told and max(told) <= ROWS, events
     numbers = [event["data"]["sequence"] for event in sync.haul.events_of(job)]
     assert len(numbers) == len(set(numbers)), "each event of the parent has a number of its own"
+
+
+def test_the_trace_goes_through_the_chunks(sync):
+    """Job, its events, the chunk jobs on the topic, and their events: one trace."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    start(sync)
+    haul = sync.haul
+    job = sync.send(members={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}, **SPEC)
+    assert_loaded(sync, job, haul.wait_succeeded(job)["receipt"])
+    chunks = [json.loads(message.value()) for message in haul.topics.read(f"{haul.prefix}jobs.sql-sync")
+              + haul.topics.read(f"{haul.prefix}jobs.sql-sync.bulk")]
+    chunks = [chunk for chunk in chunks if chunk["type"] == "haul.job.sql_sync_chunk.v1"]
+    assert chunks and {chunk["traceparent"].split("-")[1] for chunk in chunks} == {trace}
+    for told_of in [job, *[chunk["id"] for chunk in chunks]]:
+        wait_for(lambda told_of=told_of: any(event["state"] == "succeeded" for event in haul.events_of(told_of)), f"the end of {told_of}")
+        assert {event["traceparent"].split("-")[1] for event in haul.events_of(told_of)} == {trace}
