@@ -110,6 +110,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    -- Families of parents that ended without a word: at their deadline, as poison.
+    PERFORM haul.family_end(f.parent_id, 'its parent has ended')
+       FROM haul.families f JOIN haul.ledger l ON l.job_id = f.parent_id
+      WHERE l.finished_at IS NOT NULL;
     SELECT f.* INTO known FROM haul.families f WHERE f.parent_id = p_parent_id FOR UPDATE;
     IF NOT FOUND OR known.plan <> p_plan OR NOT EXISTS (
            SELECT FROM haul.children_count(p_parent_id) n

@@ -211,6 +211,21 @@ def test_a_net_behind_the_end_tells_nothing(sync):
     assert len(sync.ends(job)) == 1
 
 
+def test_the_parent_s_deadline_ends_all(sync):
+    start(sync, **ONE_AT_A_TIME)
+    deadline = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 8))
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+        job = sync.send(deadline=deadline, **SPEC)
+        gate.wait_reached()
+        dead = sync.haul.wait_dead(job)
+        assert dead["error"]["code"] == "job.deadline", dead
+        wait_for(lambda: {state for (state,) in chunk_jobs(sync, "state")} == {"dead_lettered"}, "all chunk jobs", 60)
+    assert set(sync.ends(job)) == {f"{job}:dead_lettered"}
+    job = sync.send(**SPEC)
+    assert_loaded(sync, job, sync.haul.wait_succeeded(job)["receipt"])
+    assert sync.haul.hub.query("SELECT parent_id FROM haul.families") == [], "the next fan-out clears up"
+
+
 def test_a_sleeping_worker_s_chunk_is_done_by_another(sync):
     [first] = start(sync, **ONE_AT_A_TIME)
     with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit(1)) as gate:

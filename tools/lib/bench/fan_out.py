@@ -29,7 +29,7 @@ SHARED_LIMIT = 1.1  # two processes on this machine must not be slower than one 
 def members_of(haul):
     """The member ids of the workers' group, as the broker has them."""
     admin = AdminClient({"bootstrap.servers": haul.servers.kafka.brokers})
-    [group] = admin.list_groups(group=f"{haul.prefix}sql-sync", timeout=10)
+    [group] = admin.list_groups(group=f"{haul.prefix}jobs.sql-sync", timeout=10)
     return sorted(member.id for member in group.members)
 
 
