@@ -176,7 +176,7 @@ void job_child_progress(struct job_context *job, struct job_child_progress *prog
                           .attempt = parent.attempt,
                           .redrive_count = parent.redrive_count,
                           .sequence = parent.sequence,
-                          .time_us = clock_wall_us(),
+                          .time_us = fleet_clock_us(&a->rt->clock),
                           .traceparent = job->traceparent,
                           .progress = &told};
     events_tell(&a->rt->outbox, a->rt->events_topic.text, &event);

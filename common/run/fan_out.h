@@ -21,7 +21,6 @@
 #ifndef HAUL_RUN_FAN_OUT_H
 #define HAUL_RUN_FAN_OUT_H
 
-#include "model/job.h"
 #include "run/family.h"
 #include "run/worker.h"
 
@@ -45,11 +44,6 @@ MUST_USE enum outcome job_children_spawn(struct job_context *job, const struct j
 #define JOB_WAITS_FOR_CHILDREN "job.children"
 /* What the parent's run returns while they are under way. */
 MUST_USE enum outcome job_children_wait(const struct job_context *job, struct err *err);
-/* Whether a record is a parent's safety net. */
-static inline bool job_trail_is_net(const struct job_trail *trail)
-{
-    return trail->error_code != NULL && strcmp(trail->error_code, JOB_WAITS_FOR_CHILDREN) == 0;
-}
 static inline bool job_waits_for_children(const struct err *err)
 {
     return err->outcome == OUTCOME_THROTTLED && strcmp(err->code, JOB_WAITS_FOR_CHILDREN) == 0;

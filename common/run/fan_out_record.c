@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/jwrite.h"
 #include "io/json.h"
+#include "run/job_private.h"
 #include "run/kafka_headers.h"
 
 const char *fan_out_topic(const struct attempt *a)
@@ -47,7 +48,8 @@ void fan_out_write_child(const struct job_context *job, const char *kind,
     jwrite_member_text(w, "type", str_text(&type));
     jwrite_member_text(w, "source", "/haul/fan-out");
     jwrite_member_text(w, "subject", child->id);
-    jwrite_member_text(w, "time", clock_format(clock_wall_us(), time));
+    jwrite_member_text(w, "time",
+                       clock_format(fleet_clock_us(&job->own->attempt->rt->clock), time));
     jwrite_member_text(w, "datacontenttype", "application/json");
     jwrite_member_text(w, "traceparent", job->traceparent);
     jwrite_key(w, "data");

@@ -1,12 +1,19 @@
 /*
- * fan_out_record: records of fan_out as texts and back; for run/fan_out alone.
+ * fan_out_record: records of fan_out as texts and back; for run/'s own files.
  */
 #ifndef HAUL_RUN_FAN_OUT_RECORD_H
 #define HAUL_RUN_FAN_OUT_RECORD_H
 
 #include "run/attempt.h"
 #include "run/family.h"
+#include "run/fan_out.h"
 #include "run/worker.h"
+
+/* Whether a record is a parent's safety net. */
+static inline bool job_trail_is_net(const struct job_trail *trail)
+{
+    return trail->error_code != NULL && strcmp(trail->error_code, JOB_WAITS_FOR_CHILDREN) == 0;
+}
 
 /* The jobs topic of the attempt's priority. */
 const char *fan_out_topic(const struct attempt *a);

@@ -48,7 +48,7 @@ static void plan_try_later(struct attempt *a, bool counted)
 static void plan_wait_for_children(struct attempt *a)
 {
     int scale = (int)a->rt->conf->retry_scale_percent;
-    int64_t now_us = clock_wall_us();
+    int64_t now_us = fleet_clock_us(&a->rt->clock);
     int64_t due_us = now_us + retry_tiers[NET_TIER].delay_us / 100 * scale;
     if (a->deadline_us != 0 && due_us > a->deadline_us)
         due_us = a->deadline_us;

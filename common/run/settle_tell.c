@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/events.h"
-#include "run/fan_out.h"
+#include "run/fan_out_record.h"
 #include "run/kafka_headers.h"
 
 #define RETAKE_US US_PER_S

@@ -137,6 +137,7 @@ int64_t broker_append(const struct kafka_record *from)
     log->records[log->count++] = record;
     if (topic->is_read && record->job != NULL) {
         record->job->open_records++;
+        record->job->is_produced = true; /* a child is, once it is told */
         trace("record", "%s -> %s/%d @%lld", record->job->id, topic->name, partition,
               (long long)log->count - 1);
     }

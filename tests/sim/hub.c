@@ -102,6 +102,21 @@ static enum outcome begin_call(struct pgsql *db, struct err *err)
     return OUTCOME_OK;
 }
 
+enum outcome hub_begin_call(struct pgsql *db, struct err *err)
+{
+    return begin_call(db, err);
+}
+
+enum outcome hub_end_call(struct err *err)
+{
+    return service_return(hub, err);
+}
+
+void hub_write_down(void)
+{
+    write_down();
+}
+
 static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdict verdict,
                                         struct arena *arena)
 {
@@ -428,6 +443,7 @@ static enum ledger_cancel_verdict cancel(struct job *job)
     if (job->row.state == ROW_ENDED)
         return LEDGER_CANCEL_TOO_LATE;
     job->cancel_asked = true;
+    hub_cancel_family(job);
     if (job->row.state != ROW_WAITING)
         return LEDGER_CANCEL_ASKED;
     end_cancelled(job, "job.cancelled");

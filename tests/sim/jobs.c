@@ -15,6 +15,19 @@ struct job *job_find(const char *id)
     return number >= 1 && number <= job_count ? &jobs[number - 1] : NULL;
 }
 
+struct job *job_make_child(void)
+{
+    if (job_count == JOBS_MAX)
+        violation(NULL, "too many jobs", "%d", JOBS_MAX);
+    struct job *job = &jobs[job_count++];
+    *job = (struct job){.number = job_count,
+                        .kind = KIND_CHILD,
+                        .how = chance(900000) ? HOW_ANY : HOW_OK,
+                        .work_us = dice_between(0, scenario.work_max_us)};
+    (void)snprintf(job->id, sizeof job->id, "j%d", job->number);
+    return job;
+}
+
 static struct job *find_after(struct slice value, const char *mark)
 {
     const char *at = memmem(value.data, value.len, mark, strlen(mark));

@@ -1,7 +1,7 @@
 /* kinds: the worker under simulation: kinds whose effect is a row in the hub, that take a while,
  * and fail, and kill, as the dice say. */
 #include "base/clock.h"
-#include "run/worker.h"
+#include "run/fan_out.h"
 
 #include "world.h"
 
@@ -166,6 +166,58 @@ static enum outcome go(struct job_context *context, struct job *job, struct err 
     return fails_late ? mishap(job, err) : OUTCOME_OK;
 }
 
+/* ---- a job done by many ---- */
+
+static enum outcome hand_out(struct job_context *context, struct err *err)
+{
+    struct family_child children[FAMILY_MAX];
+    size_t count = (size_t)dice_between(1, FAMILY_MAX);
+    for (size_t i = 0; i < count; i++)
+        children[i] = (struct family_child){.number = (int64_t)i, .payload = "{}"};
+    struct job_spawn spawn = {
+        .kind = "child", .plan = "p", .children = {children, count}, .rows_total = -1};
+    TRY(job_children_spawn(context, &spawn, err));
+    return job_children_wait(context, err);
+}
+
+static enum outcome go_as_parent(struct job_context *context, struct job *job, struct err *err)
+{
+    enum fan_in_verdict verdict = FAN_IN_PLAN;
+    struct family_look look;
+    TRY(job_children_look(context, &verdict, &look, err));
+    switch (verdict) {
+    case FAN_IN_PLAN:
+        return hand_out(context, err);
+    case FAN_IN_WAIT:
+        return job_children_wait(context, err);
+    case FAN_IN_FAIL:
+        TRY(job_children_close(context, err));
+        return FAIL(err, OUTCOME_PERMANENT, "sim.child", "a child has failed");
+    case FAN_IN_JOIN:
+        family_check_join(job);
+        TRY(go(context, job, err));
+        break;
+    }
+    return job_children_close(context, err);
+}
+
+static enum outcome go_as_child(struct job_context *context, struct job *job, struct err *err)
+{
+    struct job_child child;
+    TRY(job_child_begin(context, &child, err));
+    struct job_child_end end = {.outcome = OUTCOME_OK};
+    if (!child.is_done)
+        end.outcome = go(context, job, err);
+    return job_child_end(context, &end, err);
+}
+
+static enum outcome go_as(struct job_context *context, struct job *job, struct err *err)
+{
+    if (job->kind == KIND_PARENT)
+        return go_as_parent(context, job, err);
+    return job->kind == KIND_CHILD ? go_as_child(context, job, err) : go(context, job, err);
+}
+
 static enum outcome run_kind(struct job_context *context, const void *payload, struct err *err)
 {
     struct job *job = job_find(context->job_id);
@@ -176,7 +228,7 @@ static enum outcome run_kind(struct job_context *context, const void *payload, s
     struct run *run = begin(job);
     trace("run", "%s begins, attempt %d, fence %lld", job->id, context->attempt,
           (long long)context->fence);
-    enum outcome outcome = go(context, job, err);
+    enum outcome outcome = go_as(context, job, err);
     if (outcome == OUTCOME_OK)
         outcome = job_set_result(context, slice_of("{\"ok\":true}"), err);
     if (outcome == OUTCOME_RETRY && strcmp(err->code, "no_memory") == 0)
@@ -212,6 +264,12 @@ static const struct job_kind kinds[] = {
      .doc = "A test.",
      .payload = &table,
      .idempotent = true,
+     .max_attempts = 3,
+     .run = run_kind},
+    {.name = "parent", .doc = "A test.", .payload = &table, .max_attempts = 3, .run = run_kind},
+    {.name = "child",
+     .doc = "A test.",
+     .payload = &job_child_table,
      .max_attempts = 3,
      .run = run_kind},
 };

@@ -14,7 +14,7 @@
 static const char *const topics_of_jobs[] = {"haul.jobs." WORKER_NAME,
                                              "haul.jobs." WORKER_NAME ".interactive",
                                              "haul.jobs." WORKER_NAME ".bulk"};
-static const char *const kind_names[] = {"free", "ordered", "idempotent"};
+static const char *const kind_names[] = {"free", "ordered", "idempotent", "", "parent"};
 
 static void make_job(struct job *job, int number)
 {
@@ -31,6 +31,8 @@ static void make_job(struct job *job, int number)
         job->dedupe_key = (int)dice_between(1, DEDUPE_KEYS);
     if (job->kind == KIND_FREE && chance(100000))
         job->planned_us = dice_span(10 * MS, 4 * SECOND);
+    if (job->kind == KIND_FREE && job->dedupe_key == 0 && chance(80000))
+        job->kind = KIND_PARENT;
     if (job->kind == KIND_ORDERED)
         job->order_key = (int)dice_between(1, GROUP_SIZE);
     (void)snprintf(job->id, sizeof job->id, "%c%d", job->kind == KIND_JUNK ? 'x' : 'j', number);

@@ -47,6 +47,17 @@ MUTATIONS = {
     "behind another is taken for ours":
         ("claim.c", "    case LEDGER_BEHIND:\n", "    case LEDGER_BEHIND:\n        hand_on_to_run(d, a, to);\n        break;\n"
          "    case LEDGER_BEHIND + 100:\n"),
+    "a parent waits without a net":
+        ("settle_tell.c", "return sent(a, forward(a, a->rt->jobs_topic.text, &err), &err);\n    return sent(a, send_later(a, &err), &err);",
+         "return sent(a, forward(a, a->rt->jobs_topic.text, &err), &err);\n    return FATE_DONE;"),
+    "children count as told before Kafka has them":
+        ("fan_out.c", "    return wait_until_sent(job, err);", "    return (void)&wait_until_sent, OUTCOME_OK;"),
+    "a net ends the parent":
+        ("fan_out.c", "a->is_woken_by_net = verdict != FAN_IN_WAIT && job_trail_is_net(&a->trail);",
+         "a->is_woken_by_net = false;"),
+    "a parent joins too early":
+        ("fan_out.c", "*ret_verdict = a->is_woken_by_net ? FAN_IN_WAIT : verdict;",
+         "*ret_verdict = verdict == FAN_IN_WAIT ? FAN_IN_JOIN : verdict;"),
     "no lease":
         ("claim.c", "TRY(acquire(d, batch, arena, taken, err));",
          "for (size_t i = 0; i < batch->count; i++)\n        taken[i] = true;"),

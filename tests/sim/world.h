@@ -17,7 +17,8 @@
 
 #define WORKER_NAME "sim"
 #define GROUP_SIZE 4 /* of order keys */
-#define JOBS_MAX 128
+#define JOBS_MAX 512
+#define FAMILY_MAX 4
 #define JOB_ID_SIZE 16
 #define PLACES_MAX 4
 #define DEDUPE_KEYS 4
@@ -49,7 +50,14 @@ void scenario_print(void);
 /* ---- jobs ---- */
 
 enum job_how { HOW_ANY, HOW_OK, HOW_KILL, HOW_PERMANENT, HOW_RETRY };
-enum job_kind_number { KIND_FREE, KIND_ORDERED, KIND_IDEMPOTENT, KIND_JUNK };
+enum job_kind_number {
+    KIND_FREE,
+    KIND_ORDERED,
+    KIND_IDEMPOTENT,
+    KIND_JUNK,
+    KIND_PARENT,
+    KIND_CHILD
+};
 
 enum row_state { ROW_NONE, ROW_WAITING, ROW_RUNNING, ROW_ENDED };
 /* The job's row in the model hub. */
@@ -102,6 +110,8 @@ extern struct job jobs[JOBS_MAX];
 extern int job_count;
 
 struct job *job_find(const char *id); /* NULL = none */
+/* A new job, of kind KIND_CHILD. */
+struct job *job_make_child(void);
 /* The job that a record or an event speaks of. */
 struct job *job_of_value(struct slice value);
 bool job_is_settled(const struct job *job); /* for good: ended, and told */
@@ -129,6 +139,13 @@ void stop_for_a_while(struct process *process);
 enum effect { EFFECT_DONE, EFFECT_FENCED, EFFECT_UNREACHABLE };
 enum effect hub_apply(struct job *job, int64_t fence);
 void hub_crash(void);
+/* For tests/sim/family.c: one call of the hub, and that all until now is on its disk. */
+struct pgsql;
+MUST_USE enum outcome hub_begin_call(struct pgsql *db, struct err *err);
+MUST_USE enum outcome hub_end_call(struct err *err);
+void hub_write_down(void);
+void hub_cancel_family(const struct job *parent);
+void family_check_join(const struct job *parent);
 void redis_flush(void);
 
 /* ---- actors ---- */
