@@ -3,22 +3,38 @@
 
 #define CANCEL_TTL_MS "86400000"
 
+/* A call is for some leases that count against no cap: two keys (lease, cancel) and two arguments
+ * each; an answer each. */
+#define EACH_LEASE(body)                                                                           \
+    "local answers = {}\n"                                                                         \
+    "for i = 1, #KEYS, 2 do\n"                                                                     \
+    "  local lease, cancel, token, more = KEYS[i], KEYS[i + 1], ARGV[i], ARGV[i + 1]\n"            \
+    "  local answer\n" body "  answers[#answers + 1] = answer\n"                                   \
+    "end\n"                                                                                        \
+    "return answers\n"
+
 /* 1 taken (or ours already), 0 another one's. */
 static const char acquire_script[] =
-    "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end\n"
-    "return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0\n";
+    EACH_LEASE("  if redis.call('SET', lease, token, 'NX', 'PX', more) then answer = 1\n"
+               "  else answer = redis.call('GET', lease) == token and 1 or 0 end\n");
 
 /* A lease that is gone (expired while we were stopped, or forgotten) and that nobody else took is
  * taken again: the fence keeps whoever comes later apart. 0 lost, 1 kept, 2 cancel asked. */
-static const char renew_script[] = "local held = redis.call('GET', KEYS[1])\n"
-                                   "if held and held ~= ARGV[1] then return 0 end\n"
-                                   "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
-                                   "return redis.call('EXISTS', KEYS[2]) == 1 and 2 or 1\n";
+static const char renew_script[] =
+    EACH_LEASE("  local held = redis.call('GET', lease)\n"
+               "  if held and held ~= token then answer = 0\n"
+               "  else\n"
+               "    redis.call('SET', lease, token, 'PX', more)\n"
+               "    answer = redis.call('EXISTS', cancel) == 1 and 2 or 1\n"
+               "  end\n");
 
-static const char release_script[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
-                                     "redis.call('DEL', KEYS[1])\n"
-                                     "if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end\n"
-                                     "return 1\n";
+static const char release_script[] =
+    EACH_LEASE("  if redis.call('GET', lease) ~= token then answer = 0\n"
+               "  else\n"
+               "    if more == '1' then redis.call('DEL', lease, cancel)\n"
+               "    else redis.call('DEL', lease) end\n"
+               "    answer = 1\n"
+               "  end\n");
 
 /* ---- the same for a lease that counts against a cap: KEYS[3], its most ARGV[3] ---- */
 
@@ -52,22 +68,23 @@ static const char capped_release_script[] =
     "if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end\n"
     "return 1\n";
 
-struct keys {
-    const char *lease, *cancel;
-};
-
-static enum outcome make_keys(struct arena *arena, const char *prefix, const char *job_id,
-                              struct keys *ret_keys, struct err *err)
+static const char *make_key(struct arena *arena, const char *prefix, const char *what,
+                            const char *name)
 {
-    struct keys keys = {.lease = arena_printf(arena, "%slease:%s", prefix, job_id),
-                        .cancel = arena_printf(arena, "%scancel:%s", prefix, job_id)};
-    TRY_ALLOC(keys.lease, err);
-    TRY_ALLOC(keys.cancel, err);
-    *ret_keys = keys;
-    return OUTCOME_OK;
+    size_t prefix_len = strlen(prefix), what_len = strlen(what), name_len = strlen(name);
+    char *key = arena_alloc(arena, prefix_len + what_len + name_len + 1);
+    if (key == NULL)
+        return NULL;
+    memcpy(key, prefix, prefix_len);
+    memcpy(key + prefix_len, what, what_len);
+    memcpy(key + prefix_len + what_len, name, name_len);
+    return key;
 }
 
-/* ---- one script for each of many leases ---- */
+/* ---- calls: some leases that are next to each other, or one with a cap ---- */
+
+/* Redis does nothing else while a script runs, and a command has so many words. */
+#define LEASES_A_CALL ((size_t)15)
 
 struct pipeline {
     struct rconn *conn;
@@ -76,33 +93,54 @@ struct pipeline {
     struct arena *arena;
 };
 
-static enum outcome append_capped(const struct pipeline *it, const struct lease *lease,
-                                  const struct keys *keys, const char *second_arg, struct err *err)
+/* How many leases the call is for that begins at `first`. */
+static size_t leases_of_call(const struct pipeline *it, size_t first)
 {
-    const char *cap = arena_printf(it->arena, "%scap:%s", it->prefix, lease->cap);
-    const char *most = arena_printf(it->arena, "%lld", (long long)lease->cap_max);
-    TRY_ALLOC(cap, err);
-    TRY_ALLOC(most, err);
-    struct rscript_call call = {.source = it->capped_script,
-                                .keys = RWORDS(keys->lease, keys->cancel, cap),
-                                .args = RWORDS(lease->token, second_arg, most)};
+    size_t count = 0;
+    while (first + count < it->leases.count && count < LEASES_A_CALL &&
+           it->leases.items[first + count].cap == NULL)
+        count++;
+    return count == 0 ? 1 : count;
+}
+
+static enum outcome append_call(const struct pipeline *it, size_t first, size_t count,
+                                const char *const *second_args, struct err *err)
+{
+    const char *keys[2 * LEASES_A_CALL], *args[2 * LEASES_A_CALL];
+    for (size_t i = 0; i < count; i++) {
+        const struct lease *lease = &it->leases.items[first + i];
+        keys[2 * i] = make_key(it->arena, it->prefix, "lease:", lease->job_id);
+        keys[2 * i + 1] = make_key(it->arena, it->prefix, "cancel:", lease->job_id);
+        TRY_ALLOC(keys[2 * i], err);
+        TRY_ALLOC(keys[2 * i + 1], err);
+        args[2 * i] = lease->token;
+        args[2 * i + 1] = second_args[first + i];
+    }
+    size_t words = 2 * count;
+    const char *script = it->script;
+    const struct lease *lease = &it->leases.items[first];
+    if (lease->cap != NULL) {
+        keys[words] = make_key(it->arena, it->prefix, "cap:", lease->cap);
+        args[words] = arena_printf(it->arena, "%lld", (long long)lease->cap_max);
+        TRY_ALLOC(keys[words], err);
+        TRY_ALLOC(args[words], err);
+        words++;
+        script = it->capped_script;
+    }
+    struct rscript_call call = {.source = script, .keys = {keys, words}, .args = {args, words}};
     return rconn_append_script(it->conn, &call, err);
 }
 
-static enum outcome append_all(const struct pipeline *it, const char *const *second_args,
-                               struct err *err)
+static enum outcome read_call(const struct rreply *reply, size_t count, int64_t max,
+                              int64_t *ret_answers, struct err *err)
 {
-    for (size_t i = 0; i < it->leases.count; i++) {
-        const struct lease *lease = &it->leases.items[i];
-        struct keys keys;
-        TRY(make_keys(it->arena, it->prefix, lease->job_id, &keys, err));
-        struct rscript_call call = {.source = it->script,
-                                    .keys = RWORDS(keys.lease, keys.cancel),
-                                    .args = RWORDS(lease->token, second_args[i])};
-        if (lease->cap != NULL)
-            TRY(append_capped(it, lease, &keys, second_args[i], err));
-        else
-            TRY(rconn_append_script(it->conn, &call, err));
+    for (size_t i = 0; i < count; i++) {
+        const struct rreply *item = reply->type == RREPLY_ARRAY ? rreply_item(reply, i) : reply;
+        int64_t answer = rreply_int(item, -1);
+        if (answer < 0 || answer > max)
+            return FAIL(err, OUTCOME_RETRY, "redis.busy",
+                        "a script of leases got a strange answer");
+        ret_answers[i] = answer;
     }
     return OUTCOME_OK;
 }
@@ -114,17 +152,14 @@ static enum outcome read_all(const struct pipeline *it, int64_t max, int64_t *re
 {
     enum outcome outcome = OUTCOME_OK;
     struct err ignored;
-    for (size_t i = 0; rconn_pending(it->conn) > 0; i++) {
+    for (size_t first = 0; rconn_pending(it->conn) > 0; first += leases_of_call(it, first)) {
         const struct rreply *reply = NULL;
         enum outcome read =
             rconn_read(it->conn, it->arena, &reply, outcome == OUTCOME_OK ? err : &ignored);
-        int64_t answer = read == OUTCOME_OK ? rreply_int(reply, -1) : -1;
-        if (outcome == OUTCOME_OK && (answer < 0 || answer > max))
-            outcome = read != OUTCOME_OK ? read
-                                         : FAIL(err, OUTCOME_RETRY, "redis.busy",
-                                                "a lease's script got a strange answer");
-        else if (outcome == OUTCOME_OK && i < it->leases.count)
-            ret_answers[i] = answer;
+        if (outcome == OUTCOME_OK && read == OUTCOME_OK && first < it->leases.count)
+            outcome = read_call(reply, leases_of_call(it, first), max, ret_answers + first, err);
+        else if (outcome == OUTCOME_OK)
+            outcome = read;
     }
     return outcome;
 }
@@ -135,7 +170,12 @@ static enum outcome run_all(const struct pipeline *it, const char *const *second
     int64_t *answers = ARENA_ARRAY(it->arena, int64_t, it->leases.count);
     struct err unread;
     TRY_ALLOC(answers, err);
-    enum outcome outcome = append_all(it, second_args, err);
+    enum outcome outcome = OUTCOME_OK;
+    for (size_t first = 0, count; first < it->leases.count && outcome == OUTCOME_OK;
+         first += count) {
+        count = leases_of_call(it, first);
+        outcome = append_call(it, first, count, second_args, err);
+    }
     enum outcome read = read_all(it, max, answers, outcome == OUTCOME_OK ? err : &unread);
     *ret_answers = answers;
     return outcome == OUTCOME_OK ? read : outcome;
@@ -201,9 +241,8 @@ enum outcome lease_store_release_many(struct rconn *conn, const char *prefix, st
 enum outcome lease_store_flag_cancel(struct rconn *conn, const char *prefix, const char *job_id,
                                      struct arena *arena, struct err *err)
 {
-    struct keys keys;
     const struct rreply *reply = NULL;
-    TRY(make_keys(arena, prefix, job_id, &keys, err));
-    return rconn_call(conn, arena, RWORDS("SET", keys.cancel, "1", "PX", CANCEL_TTL_MS), &reply,
-                      err);
+    const char *key = make_key(arena, prefix, "cancel:", job_id);
+    TRY_ALLOC(key, err);
+    return rconn_call(conn, arena, RWORDS("SET", key, "1", "PX", CANCEL_TTL_MS), &reply, err);
 }

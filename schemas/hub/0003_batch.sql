@@ -1,11 +1,13 @@
 -- The ledger in batches: many claims or settlements a call, order by key, one job a dedupe key.
 SET LOCAL ROLE haul_owner;
 
--- Jobs of one subject run in the order of their places; NULL where order does not matter.
+-- Jobs of one subject run in the order of their places; NULL where order does not matter, and when
+-- they are over: the index holds what is not, and no column that every settlement changes (one in
+-- its WHERE counts as held), so that settlements stay within their row's page.
 CREATE SEQUENCE haul.place AS bigint;
 ALTER TABLE haul.ledger ADD COLUMN place bigint, ADD COLUMN dedupe_key text;
 CREATE INDEX ledger_by_place ON haul.ledger (workspace_id, subject, worker, place)
-    WHERE place IS NOT NULL AND finished_at IS NULL;
+    WHERE place IS NOT NULL;
 
 -- A settlement is a second version of its row: it fits the first one's page when half is left free.
 ALTER TABLE haul.ledger SET (fillfactor = 50);
@@ -176,6 +178,7 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
 #variable_conflict use_column
 DECLARE
     fresh integer[];
+    ids text[];
     fences bigint[];
     one record;
     i integer;
@@ -204,8 +207,17 @@ BEGIN
         ON CONFLICT DO NOTHING
         RETURNING l.job_id, l.fence
     )
-    SELECT array_agg(a.number::integer), array_agg(m.fence) INTO fresh, fences
-      FROM made m JOIN asked a USING (job_id);
+    SELECT (SELECT array_agg(a.number::integer ORDER BY a.job_id COLLATE "C") FROM asked a),
+           (SELECT array_agg(m.job_id ORDER BY m.job_id COLLATE "C") FROM made m),
+           (SELECT array_agg(m.fence ORDER BY m.job_id COLLATE "C") FROM made m)
+      INTO fresh, ids, fences;
+    -- When all were made, both lists are of the same ids in the same order: no join, which without
+    -- the plans that are off would look at each pair.
+    IF cardinality(fresh) IS DISTINCT FROM cardinality(ids) THEN
+        SELECT array_agg(a.number::integer), array_agg(m.fence) INTO fresh, fences
+          FROM unnest(ids, fences) AS m(job_id, fence)
+          JOIN unnest(p_job_id) WITH ORDINALITY AS a(job_id, number) USING (job_id);
+    END IF;
     RETURN QUERY
         SELECT f.number, 'run', f.fence, 1000000::bigint, p_attempt[f.number], 1,
                p_redrive_count[f.number], 0::bigint, 'running', NULL::text, NULL::text,
@@ -256,11 +268,11 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
 DECLARE
     one record;
     i integer;
+    ended integer[];
 BEGIN
-    RETURN QUERY
     WITH ended AS (
         UPDATE haul.ledger l
-           SET state = u.state, starts = 0, due_us = 0, sequence = u.sequence,
+           SET state = u.state, starts = 0, due_us = 0, sequence = u.sequence, place = NULL,
                error_class = u.error_class, error_code = u.error_code,
                error_native = u.error_native, error_message = u.error_message,
                error_hint = u.error_hint, result = u.result::json,
@@ -271,14 +283,22 @@ BEGIN
                     error_message, error_hint, result, number)
          WHERE l.job_id = u.job_id AND l.fence = u.fence AND l.state IN ('running', u.state)
            AND u.state IN ('succeeded', 'dead_lettered', 'cancelled')
-        RETURNING u.number
+        RETURNING u.number::integer
     )
-    SELECT g.number, CASE WHEN e.number IS NULL THEN 'fenced' ELSE 'ours' END,
-           p_fence[g.number], p_sequence[g.number], 0, 0, 0, 0::bigint, p_state[g.number],
-           NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::json
-      FROM generate_subscripts(p_job_id, 1) AS g(number)
-      LEFT JOIN ended e ON e.number = g.number
-     WHERE p_state[g.number] IS NOT NULL;
+    SELECT array_agg(e.number) INTO ended FROM ended e;
+    RETURN QUERY
+    SELECT e.number, 'ours', p_fence[e.number], p_sequence[e.number], 0, 0, 0, 0::bigint,
+           p_state[e.number], NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,
+           NULL::json
+      FROM unnest(ended) AS e(number);
+    IF coalesce(cardinality(ended), 0) < cardinality(array_remove(p_state, NULL)) THEN
+        RETURN QUERY
+        SELECT g.number, 'fenced', p_fence[g.number], p_sequence[g.number], 0, 0, 0, 0::bigint,
+               p_state[g.number], NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,
+               NULL::json
+          FROM generate_subscripts(p_job_id, 1) AS g(number)
+         WHERE p_state[g.number] IS NOT NULL AND g.number <> ALL (coalesce(ended, '{}'));
+    END IF;
     -- The key of a job that came to nothing is free again.
     IF EXISTS (SELECT FROM haul.dedupes) THEN
         DELETE FROM haul.dedupes d USING haul.ledger l
