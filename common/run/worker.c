@@ -25,6 +25,7 @@
 #define BREAKERS_REFRESH_MS 500
 #define HEAP_MMAP_BYTES (256 << 10)
 #define HEAP_TRIM_BYTES (2 << 20)
+#define HEAP_ARENAS 2
 
 extern char **environ;
 
@@ -271,12 +272,14 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
  * The heap learns from a large block that was freed to keep such blocks, for the thread that freed
  * it: a job's batches would stay with every thread that ever had some. Told a threshold, it gives
  * them back, and memory is what the running jobs need. A little is kept: to give back and to take
- * again what each handful of small jobs needs costs more than the jobs.
+ * again what each handful of small jobs needs costs more than the jobs. What one thread allocates
+ * another frees here: with a heap for each thread all of them would grow.
  */
 static void keep_heap_flat(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES);
+    (void)mallopt(M_ARENA_MAX, HEAP_ARENAS);
 }
 
 static int run_worker(const struct worker *worker, struct configuration *c, struct err *err)
