@@ -269,7 +269,9 @@ static enum ledger_verdict look(struct job *job, const struct ledger_claim *clai
 static enum ledger_verdict claim_one(struct job *job, const struct ledger_claim *claim,
                                      const struct ledger_claims *all)
 {
-    bool is_in_time = process_now()->knows_time;
+    /* Its clock is set by a quick answer: none that was long on its way because it stood still. */
+    bool is_in_time =
+        process_now()->knows_time && process_now()->stops == 0 && scenario.pause_ppm == 0;
     struct row *row = &job->row;
     note_undo((struct undo){.job = job, .row = *row});
     enum ledger_verdict verdict = look(job, claim, all);

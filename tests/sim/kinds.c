@@ -286,11 +286,17 @@ int worker_process(struct process *process)
         const char *name;
         int64_t value;
     } numbers[] = {
-        {"lease-ttl-ms", s->lease_ttl_ms},       {"session-timeout-ms", s->session_ms},
-        {"revoke-drain-ms", s->revoke_drain_ms}, {"drain-timeout-ms", s->drain_ms},
-        {"commit-interval-ms", s->commit_ms},    {"retry-scale-percent", s->retry_scale_percent},
-        {"buffered-jobs-max", s->buffered_max},  {"max-starts", s->max_starts},
-        {"job-threads", s->job_threads},         {"http-port", 0},
+        {"lease-ttl-ms", s->lease_ttl_ms},
+        {"session-timeout-ms", s->session_ms},
+        {"revoke-drain-ms", s->revoke_drain_ms},
+        {"drain-timeout-ms", s->drain_ms},
+        {"commit-interval-ms", s->commit_ms},
+        {"retry-scale-percent", s->retry_scale_percent},
+        {"workspace-jobs-max", s->workspace_max},
+        {"buffered-jobs-max", s->buffered_max},
+        {"max-starts", s->max_starts},
+        {"job-threads", s->job_threads},
+        {"http-port", 0},
     };
     char texts[FIELDS_COUNT(numbers)][64];
     char *arguments[FIELDS_COUNT(numbers) + 4] = {

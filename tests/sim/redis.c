@@ -41,11 +41,23 @@ static void believe(struct job *job, int more)
     belief->stops = process->stops;
 }
 
+static bool has_room(const struct lease *lease)
+{
+    int64_t held = 0;
+    for (int i = 0; lease->cap != NULL && i < job_count; i++)
+        held += is_leased(&jobs[i]) && strcmp(jobs[i].cap, lease->cap) == 0 &&
+                strcmp(jobs[i].lease, lease->token) != 0;
+    return lease->cap == NULL || held < lease->cap_max;
+}
+
 static bool acquire(const struct lease *lease, int64_t ttl_ms)
 {
     struct job *job = must_find(lease->job_id);
     if (is_leased(job) && strcmp(job->lease, lease->token) != 0)
         return false;
+    if (!has_room(lease))
+        return false;
+    text_copy(job->cap, sizeof job->cap, lease->cap == NULL ? "" : lease->cap);
     text_copy(job->lease, sizeof job->lease, lease->token);
     job->lease_until_us = world_us + ttl_ms * MS;
     believe(job, 1);

@@ -28,6 +28,7 @@ void scenario_make(uint64_t seed)
         .partitions = (int)dice_between(1, 4),
         .side_partitions = (int)dice_between(1, 2),
         .job_count = (int)dice_span(6, 60),
+        .workspace_max = chance(500000) ? 0 : (int)dice_between(1, 4),
         .buffered_max = (int)dice_span(2, 30),
         .max_starts = (int)dice_between(2, 4),
         .retry_scale_percent = (int)dice_span(1, 4),

@@ -28,7 +28,7 @@
 struct scenario {
     uint64_t seed;
     int process_count, job_threads, partitions, side_partitions, job_count;
-    int buffered_max, max_starts, retry_scale_percent;
+    int workspace_max, buffered_max, max_starts, retry_scale_percent;
     int64_t lease_ttl_ms, session_ms, revoke_drain_ms, drain_ms, commit_ms;
     int64_t produce_us, faults_us; /* jobs come, and faults happen, until then */
     int64_t work_max_us;
@@ -88,7 +88,7 @@ struct job {
     bool cancel_asked;
     int applied;
     /* Redis */
-    char lease[64];
+    char lease[64], cap[80]; /* its token, and what it counts against */
     int64_t lease_until_us;
     bool cancel_flag;
     struct belief { /* who took a lease and did not give it up, a place each */
