@@ -9,7 +9,7 @@ import time
 import pytest
 
 from e2e.syncing import CHECKPOINTS, Sync
-from harness.gates import DdlGate, Gate
+from harness.gates import DdlGate, Gate, MariadbGate
 from harness.waiting import wait_for
 
 ROWS = 6000
@@ -136,6 +136,43 @@ def test_a_killed_worker_costs_one_chunk(sync):
     assert runs[0][0] < starts[doing]
     assert sync.ledger(job, "attempt") == 1
     assert second.is_running()
+
+
+def test_killed_with_mariadb_as_target(haul, mariadb_database, postgres_database):
+    """In a chunk, then with all of them done: what is durable is not done again."""
+    sync = Sync(haul, postgres_database, mariadb_database)
+    [first] = start(sync, **ONE_AT_A_TIME)
+    with MariadbGate(sync.target, CHECKPOINTS, "UPDATE",
+                     "NEW.sync_id LIKE 'part:%%.2' AND NOT (NEW.state <=> OLD.state)") as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        done = {number for number, state in children(sync, job, "number, state") if state == "done"}
+        first.kill()
+        gate.break_off()
+    with MariadbGate(sync.target, CHECKPOINTS, "UPDATE", "NEW.swap_stage IS NOT NULL AND OLD.swap_stage IS NULL") as gate:
+        second = sync.start(**ONE_AT_A_TIME)
+        gate.wait_reached(60)
+        second.kill()
+        gate.break_off()
+    sync.start()
+    assert_loaded(sync, job, haul.wait_succeeded(job)["receipt"])
+    runs = haul.hub.query("SELECT count(*) FROM haul.runs WHERE job_id = %s", job)[0][0]
+    # The plan, six parts and the one that was killed, the join that was killed, the join.
+    assert runs <= 10 and 2 not in done, runs
+
+
+def test_a_later_job_of_the_sync_waits_for_the_parent(sync):
+    start(sync)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        later = sync.send()
+        time.sleep(3)
+        assert sync.ledger(job) == "waiting" and sync.ends(later) == []
+        assert not any(event["state"] == "started" for event in sync.haul.events_of(later))
+    assert_loaded(sync, job, sync.haul.wait_succeeded(job)["receipt"])
+    assert sync.haul.wait_succeeded(later)["receipt"]["chunk_jobs"] == 0
+    sync.assert_same()
 
 
 PARENT_STAGES = {
