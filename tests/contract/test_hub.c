@@ -101,7 +101,7 @@ static bool setup_migrated(void)
     return setup() && run_file("0001_core.sql") && run_file("0002_runtime.sql") &&
            CHECK_OK(pgsql_script(hub.db,
                                  "RESET ROLE; INSERT INTO haul.migrations (version, name, checksum)"
-                                 " VALUES (1, 'a', 'a'), (2, 'b', 'b');"
+                                 " SELECT g, 'm' || g, 'c' FROM generate_series(1, 5) g;"
                                  " INSERT INTO haul.workspaces VALUES ('w')",
                                  &err),
                     &err);
