@@ -55,6 +55,14 @@ static bool parse_ties(const struct jval *list, struct arena *arena, struct sync
     return true;
 }
 
+static bool is_whole(const struct sync_state *state)
+{
+    if (state->loading && state->stage == NULL)
+        return false;
+    return state->plan == NULL || (state->loading && state->part_chunks - 1 < SIZE_MAX / 2 &&
+                                   state->first_chunk < SIZE_MAX / 2 && state->chunk_count > 0);
+}
+
 enum outcome sync_state_parse(const char *text, struct arena *arena, struct sync_state *ret_state,
                               struct err *err)
 {
@@ -75,8 +83,7 @@ enum outcome sync_state_parse(const char *text, struct arena *arena, struct sync
     state.part_chunks = (size_t)jval_int(root, "part_chunks", 0);
     state.first_chunk = (size_t)jval_int(root, "first_chunk", 0);
     if (!parse_chunks(jval_get(root, "chunks"), arena, &state) ||
-        !parse_ties(jval_get(root, "ties"), arena, &state) ||
-        (state.loading && state.stage == NULL) || (state.plan != NULL && state.part_chunks == 0)) {
+        !parse_ties(jval_get(root, "ties"), arena, &state) || !is_whole(&state)) {
         FAIL(err, OUTCOME_PERMANENT, "checkpoint.invalid",
              "the checkpoint in the target is not one that haul wrote");
         return err_hint(err, "delete its row from the checkpoint table: the sync then starts anew");

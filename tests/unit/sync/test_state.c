@@ -27,7 +27,11 @@ static void fill(struct sync_state *state, struct receipt_chunk chunks[2], struc
                                  .started_us = 5,
                                  .snapshots = 3,
                                  .chunk_count = 2,
-                                 .chunks = chunks};
+                                 .chunks = chunks,
+                                 .plans = 4,
+                                 .plan = "d.4",
+                                 .part_chunks = 2,
+                                 .first_chunk = 6};
 }
 
 static void test_round_trip(void)
@@ -56,6 +60,10 @@ static void test_round_trip(void)
     CHECK(hash128_eq(read.chunks[0].source_hash, chunks[0].source_hash));
     CHECK(read.chunks[0].done && !read.chunks[1].done);
     CHECK_TEXT(read.chunks[1].from, "100");
+    CHECK_INT(read.plans, 4);
+    CHECK_TEXT(read.plan, "d.4");
+    CHECK_INT(read.part_chunks, 2);
+    CHECK_INT(read.first_chunk, 6);
     CHECK_INT(read.tie_count, 2);
     CHECK(hash128_eq(read.ties[1], ties[1]));
 }
@@ -68,6 +76,11 @@ static void test_refused(void)
         "{\"loading\": true}",
         "{\"chunks\": [{\"done\": true, \"hash\": \"xyz\"}]}",
         "{\"chunks\": [{\"done\": true}]}",
+        "{\"plan\": \"p\", \"part_chunks\": 1, \"chunks\": [{}]}",
+        "{\"plan\": \"p\", \"loading\": true, \"stage\": \"s\", \"chunks\": [{}]}",
+        "{\"plan\": \"p\", \"loading\": true, \"stage\": \"s\", \"part_chunks\": 1}",
+        "{\"plan\": \"p\", \"loading\": true, \"stage\": \"s\", \"part_chunks\": -1, \"chunks\": "
+        "[{}]}",
         "{\"ties\": [1]}",
         "{\"ties\": [\"00\"]}",
     };
