@@ -79,8 +79,7 @@ static void test_refused(void)
         "{\"plan\": \"p\", \"part_chunks\": 1, \"chunks\": [{}]}",
         "{\"plan\": \"p\", \"loading\": true, \"stage\": \"s\", \"chunks\": [{}]}",
         "{\"plan\": \"p\", \"loading\": true, \"stage\": \"s\", \"part_chunks\": 1}",
-        "{\"plan\": \"p\", \"loading\": true, \"stage\": \"s\", \"part_chunks\": -1, \"chunks\": "
-        "[{}]}",
+        "{\"plan\":\"p\",\"loading\":true,\"stage\":\"s\",\"part_chunks\":-1,\"chunks\":[{}]}",
         "{\"ties\": [1]}",
         "{\"ties\": [\"00\"]}",
     };
