@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from chaos.check import Checker
+from chaos.check import Checker, headers_of
 from chaos.faults import plan
 from chaos.jobs import Generator
 from chaos.stage import Stage
@@ -175,7 +175,23 @@ class Run:
             wait_for(nothing_left, "all jobs to end", timeout_s, every_s=0.5)
         except AssertionError as error:
             self.say(f"  {error}")
+            self.look_closer()
         self.settled_s = time.monotonic() - self.mended
+
+    def look_closer(self):
+        """What the stage holds when work does not end, for whoever wants to know why: into the folder."""
+        stage, lines = self.stage, []
+        for slot in stage.slots:
+            (stage.folder / f"{slot.name}.metrics").write_text(slot.worker.get("/metrics")[1])
+        master = stage.redis.connect(stage.redis.master, db=1, decode_responses=True)
+        for key in sorted(master.keys("*lease:*")):
+            lines.append(f"{key} {master.get(key)} for {master.pttl(key)} ms")
+        for topic, partition in stage.lags():
+            committed = stage.committed(topic, partition)
+            for message in stage.haul.topics.read(topic):
+                if message.partition() == partition and message.offset() >= committed:
+                    lines.append(f"{topic}[{partition}] {message.offset()} {message.key()} {headers_of(message)}")
+        (stage.folder / "unfinished.txt").write_text("\n".join(lines) + "\n")
 
     def close(self):
         self.ending.set()
@@ -196,6 +212,9 @@ class Run:
         lines.append("exits: " + told(Counter(str(status) for _, status in self.exits)))
         lines.append(f"violations: {len(self.checker.violations)} "
                      + told(Counter(violation.rule for violation in self.checker.violations)))
+        everything = "\n".join(f"- {violation}\n" + "\n".join(self.checker.history_of(violation.job_id))
+                               for violation in self.checker.violations)
+        (self.stage.folder / "violations.txt").write_text(everything)
         shown = Counter()
         for violation in self.checker.violations:
             shown[violation.rule] += 1

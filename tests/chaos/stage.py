@@ -294,6 +294,15 @@ class Stage:
         """Records of the topics that workers read whose offset is not committed."""
         return sum(lag for lag in self.lags().values())
 
+    def committed(self, topic, partition):
+        from confluent_kafka import Consumer, TopicPartition
+
+        consumer = Consumer({**self.servers.kafka_options(), "group.id": self.group})
+        try:
+            return max(consumer.committed([TopicPartition(topic, partition)], timeout=20)[0].offset, 0)
+        finally:
+            consumer.close()
+
     def lags(self):
         from confluent_kafka import Consumer, TopicPartition
 
