@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from harness.haul import make_job
 
-SUBJECTS = 16  # of chains
+SUBJECTS = 40  # of chains
 WORKSPACES = ("w1", "w1", "w1", "w1", "w2", "w2", "w3")
 
 

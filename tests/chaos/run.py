@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chaos.check import Checker, headers_of
 from chaos.faults import plan
-from chaos.jobs import Generator
+from chaos.jobs import NO_LEDGER, Generator
 from chaos.stage import Stage
 from harness.haul import TERMINAL
-from harness.waiting import wait_for
 
 FAULTS_AT_A_TIME = 4
 SHOWN_OF_A_RULE = 4
+STANDSTILL_S = 45  # not one job more has ended
+SETTLE_MAX_S = 900
 
 
 class Run:
@@ -163,20 +164,26 @@ class Run:
         for slot in self.stage.slots:
             slot.start()
 
-    def settle(self, timeout_s=120):
-        """Until nothing is left to do; what is left then, the checker tells."""
-        self.mended = time.monotonic()
-
-        def nothing_left():
-            waiting = self.stage.hub.query("SELECT count(*) FROM haul.ledger WHERE state NOT IN %s", tuple(TERMINAL))
-            return waiting == [(0,)] and not self.stage.lags()
-
-        try:
-            wait_for(nothing_left, "all jobs to end", timeout_s, every_s=0.5)
-        except AssertionError as error:
-            self.say(f"  {error}")
-            self.look_closer()
+    def settle(self):
+        """Until nothing is left to do, or nothing more gets done; what is left then, the checker tells."""
+        self.mended = moved = time.monotonic()
+        before = None
+        while (left := self.left()) != (0, 0):
+            now = time.monotonic()
+            if left[0] != before:
+                before, moved = left[0], now
+            if now - moved > STANDSTILL_S or now - self.mended > SETTLE_MAX_S:
+                self.say(f"  {left[0]} jobs do not end, {left[1]} records are not committed")
+                self.look_closer()
+                break
+            time.sleep(0.5)
         self.settled_s = time.monotonic() - self.mended
+
+    def left(self):
+        """(jobs that have not ended, records that are not committed)"""
+        [(ended,)] = self.stage.hub.query("SELECT count(*) FROM haul.ledger WHERE state IN %s", tuple(TERMINAL))
+        with_ledger = sum(job.what not in NO_LEDGER for job in self.delivered.values())
+        return max(with_ledger - ended, 0), self.stage.lag()
 
     def look_closer(self):
         """What the stage holds when work does not end, for whoever wants to know why: into the folder."""
