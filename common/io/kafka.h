@@ -172,7 +172,8 @@ MUST_USE enum outcome kafka_consumer_open(const struct kafka_conf *conf,
                                           struct kafka_consumer **ret_consumer, struct err *err);
 
 /* Leaves the group in good order: revoked runs (drain, commit), then LeaveGroup, then all is
- * freed. Messages must be done before; takes NULL. */
+ * freed. With a broker that is away it gives up after 5 s and leaves the rest to the end of the
+ * process. Messages must be done before; takes NULL. */
 void kafka_consumer_close(struct kafka_consumer *consumer);
 
 /* Replaces the subscription. A topic that begins with ^ is a regular expression. */

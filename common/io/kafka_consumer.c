@@ -8,6 +8,8 @@
 
 /* A rebalance waits this long for the group's commits; then reading begins at them unseen. */
 #define COMMITTED_WAIT_MS 5000
+#define CLOSE_WAIT_MS 5000
+#define CLOSE_STEP_MS 50
 #define REBALANCE_ARENA_BYTES (64u << 20)
 
 struct kafka_consumer {
@@ -164,11 +166,27 @@ enum outcome kafka_consumer_open(const struct kafka_conf *conf,
     return OUTCOME_OK;
 }
 
+/* rd_kafka_consumer_close waits for a broker that is away for ever. */
+static bool close_in_time(rd_kafka_t *handle)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(handle, queue);
+    if (error != NULL)
+        rd_kafka_error_destroy(error); /* it is closed, or dead */
+    int64_t until_us = clock_monotonic_us() + CLOSE_WAIT_MS * US_PER_MS;
+    while (error == NULL && !rd_kafka_consumer_closed(handle) && clock_monotonic_us() < until_us)
+        (void)rd_kafka_queue_poll_callback(queue, CLOSE_STEP_MS);
+    bool is_closed = error != NULL || rd_kafka_consumer_closed(handle) != 0;
+    rd_kafka_queue_destroy(queue);
+    return is_closed;
+}
+
 void kafka_consumer_close(struct kafka_consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    rd_kafka_consumer_close(consumer->handle);
+    if (!close_in_time(consumer->handle))
+        return; /* destroying it would wait too: it ends with the process */
     rd_kafka_destroy(consumer->handle);
     free(consumer);
 }
@@ -356,12 +374,17 @@ enum outcome kafka_consumer_committed(struct kafka_consumer *consumer, struct ar
 enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_partition *partition,
                                 int64_t timeout_ms, struct err *err)
 {
-    int64_t low, high;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        consumer->handle, partition->topic, partition->partition, &low, &high, (int)timeout_ms);
+    /* Not rd_kafka_query_watermark_offsets: it waits for a broker that is away beyond any time. */
+    struct kafka_partition asked = *partition;
+    asked.offset = RD_KAFKA_OFFSET_END; /* as a time: the latest */
+    KAFKA_LIST_AUTO rd_kafka_topic_partition_list_t *list = kafka_list_new(&asked, 1);
+    TRY_ALLOC(list, err);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(consumer->handle, list, (int)timeout_ms);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = first_error(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_fail(err, code, "ask for the end of a partition");
-    partition->offset = high;
+    partition->offset = list->elems[0].offset;
     return OUTCOME_OK;
 }
 

@@ -289,6 +289,27 @@ def test_work_goes_on_after_a_server_was_killed(scene, server):
     assert_resumes(scene)
 
 
+STOPS_WITHIN_S = 40  # grace, commits that time out, undelivered events, the goodbye to the group
+
+
+@pytest.mark.parametrize("way", ["killed", "cut"])
+def test_a_worker_stops_while_its_broker_is_away(scene, way):
+    """Its poll loop goes on meanwhile, and SIGTERM ends it."""
+    worker = scene.start(0).worker
+    jobs = [scene.send(sleep_ms=50) for _ in range(10)]
+    scene.wait_started(jobs[0])
+    if way == "killed":
+        scene.stage.servers.kill("kafka")
+    else:
+        scene.slots[0].links["kafka"].hold()
+    time.sleep(3)
+    assert worker.get("/healthz")[0] == 200
+    assert scene.slots[0].stop(STOPS_WITHIN_S) in (0, 75)
+    scene.stage.heal()
+    scene.start(1)
+    scene.wait_done(*jobs)
+
+
 # --- broker down while a dead letter is produced: source offset not committed ---------------------------
 
 def test_no_offset_is_committed_before_its_dead_letter_is_there(scene):
