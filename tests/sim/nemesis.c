@@ -19,10 +19,10 @@ static const char *const kind_names[] = {"free", "ordered", "idempotent", "", "p
 static void make_job(struct job *job, int number)
 {
     *job = (struct job){.number = number,
-                        .kind = (enum job_kind_number)(chance(600000)   ? KIND_FREE
-                                                       : chance(700000) ? KIND_ORDERED
-                                                       : chance(800000) ? KIND_IDEMPOTENT
-                                                                        : KIND_JUNK),
+                        .kind = (enum job_kind_number)(chance(scenario.ordered) ? KIND_ORDERED
+                                                       : chance(850000)         ? KIND_FREE
+                                                       : chance(800000)         ? KIND_IDEMPOTENT
+                                                                                : KIND_JUNK),
                         .how = chance(850000) ? HOW_ANY : (enum job_how)dice_between(1, 4),
                         .work_us = chance(200000) ? 0 : dice_between(0, scenario.work_max_us)};
     if (job->how == HOW_KILL && (number > 4 || job->kind == KIND_IDEMPOTENT))
@@ -34,7 +34,7 @@ static void make_job(struct job *job, int number)
     if (job->kind == KIND_FREE && job->dedupe_key == 0 && chance(80000))
         job->kind = KIND_PARENT;
     if (job->kind == KIND_ORDERED)
-        job->order_key = (int)dice_between(1, GROUP_SIZE);
+        job->order_key = (int)dice_between(1, scenario.key_count);
     (void)snprintf(job->id, sizeof job->id, "%c%d", job->kind == KIND_JUNK ? 'x' : 'j', number);
 }
 

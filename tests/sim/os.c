@@ -313,6 +313,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     char text[512] = "";
     size_t len = 0;
     (void)level;
+    if (process_now() != NULL && strcmp(event, "worker.draining") == 0)
+        process_now()->may_abandon = true;
     for (size_t i = 0; trace_is_on && i < count && len < sizeof text; i++) {
         const struct log_field *it = &fields[i];
         int wrote = 0;

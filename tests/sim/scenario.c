@@ -67,7 +67,9 @@ void scenario_make(uint64_t seed)
         .hub_s = every(3, 30),
         .cancel_s = every(0.3, 6),
         .clock_s = chance(500000) ? 0 : every(1, 10),
-        .member_s = every(1, 10),
+        .member_s = every(0.3, 10),
+        .ordered = chance(300000) ? 900000 : 250000,
+        .key_count = (int)dice_between(1, 4),
     };
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }

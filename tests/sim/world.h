@@ -16,7 +16,6 @@
 #include "trace.h"
 
 #define WORKER_NAME "sim"
-#define GROUP_SIZE 4 /* of order keys */
 #define JOBS_MAX 512
 #define FAMILY_MAX 4
 #define JOB_ID_SIZE 16
@@ -36,6 +35,8 @@ struct scenario {
     /* Per million: of calls, of records, of runs. */
     unsigned lost_reply, call_slow, report_bad, report_late, record_twice, producer_dies;
     unsigned alloc_fails;
+    unsigned ordered; /* of jobs */
+    int key_count;
     unsigned call_stops, call_kills; /* the process that makes the call */
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
     /* How often each fault comes, in seconds between two; 0 = never. */
