@@ -11,6 +11,7 @@
 #define BEHIND_MIN_US (500 * US_PER_MS)
 #define CLOCK_EVERY_US (30 * US_PER_S)
 #define CLOCK_AGAIN_US US_PER_S
+#define CLOCK_FIRST_US (50 * US_PER_MS)
 #define CLOCK_GOOD_US (200 * US_PER_MS)
 #define SCRATCH_BYTES ((size_t)64 << 20)
 
@@ -123,14 +124,13 @@ void dispatch_set_clock(struct dispatcher *d)
     if (now_us < d->clock_due_us)
         return;
     bool is_good = ask_time(d, &err) == OUTCOME_OK && d->clock_took_us <= CLOCK_GOOD_US;
-    d->clock_due_us = now_us + (is_good ? CLOCK_EVERY_US : CLOCK_AGAIN_US);
+    int64_t again_us = d->clock_took_us == 0 ? CLOCK_FIRST_US : CLOCK_AGAIN_US;
+    d->clock_due_us = now_us + (is_good ? CLOCK_EVERY_US : again_us);
 }
 
 static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, struct arena *arena,
                               struct ledger_claimed *ret_claimed, struct err *err)
 {
-    if (d->clock_took_us == 0) /* never asked yet: by our own clock all might be due */
-        TRY(ask_time(d, err));
     struct ledger_claim *claims = ARENA_ARRAY(arena, struct ledger_claim, batch->count);
     TRY_ALLOC(claims, err);
     for (size_t i = 0; i < batch->count; i++)

@@ -7,8 +7,9 @@
 
 #define LOOKAHEAD_US (10 * US_PER_MS)
 #define LOOKAHEAD_MAX 512
-#define BUSY_LOOKAHEAD 16 /* from here on it is worth to wait for company */
-#define COMPANY_US 200    /* how long */
+#define BUSY_LOOKAHEAD 16              /* from here on it is worth to wait for company */
+#define COMPANY_US 200                 /* how long */
+#define CLOCK_WAIT_US (20 * US_PER_MS) /* until the hub's time is known */
 #define IDLE_US (200 * US_PER_MS)
 #define MEMORY_US (200 * US_PER_MS)      /* until memory may be there again */
 #define BACKLOG_MAX_US (500 * US_PER_MS) /* of one workspace, beyond which its jobs are demoted */
@@ -275,6 +276,10 @@ static void go_round(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     dispatch_set_clock(d);
+    if (d->clock_took_us == 0) { /* by our own clock all might be due */
+        clock_sleep_us(CLOCK_WAIT_US);
+        return;
+    }
     bool has_handed = hand_out(d);
     /* With work in hand for a while: a wake for each job that ends would cost more than the job. */
     if (lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
