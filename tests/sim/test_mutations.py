@@ -66,7 +66,7 @@ MUTATIONS = {
     "claims on a connection that skips no fences":
         ("claim.c", "conf.session_sql = LEDGER_SESSION_SQL;", "conf.session_sql = NULL;"),
     "claims before the hub's time is known":
-        ("claim.c", "if (d->clock_took_us == 0)", "if (d->clock_took_us < 0)"),
+        ("dispatch.c", "if (d->clock_took_us == 0)", "if (d->clock_took_us < 0)"),
     "a fenced end is taken for ours":
         ("settler.c", "if (answer->answer == LEDGER_FENCED)",
          "if (answer->answer == LEDGER_FENCED && a->plan.kind != PLAN_END)"),
