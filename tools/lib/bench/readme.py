@@ -14,6 +14,7 @@ UPSERT = (("hand", "by hand: psql, staging, INSERT ... ON CONFLICT"),
 SOURCES = (("mariadb", "MariaDB → PostgreSQL"), ("postgres", "PostgreSQL → PostgreSQL"))
 
 
+BUSY_LOAD = 1
 RUNTIME = (("bare loop", "limit: a loop in C: poll, parse, one event, commit"),
            ("haul idle", "**haul**, idempotent kind, three events a job"),
            ("parallel-consumer", "parallel-consumer {parallel-consumer}, one event"),
@@ -83,6 +84,9 @@ def runtime_table(result):
     notes = [f"Medians of {result['runs']} by `tools/bench runtime` on {result['time'][:10]}: {machine['cores']} cores "
              f"({machine['cpu']}) shared by broker, databases and one worker process, {result['jobs']:,} jobs on "
              f"{result['partitions']} partitions; CPU is the worker's own."]
+    if machine["load_before"][0] > BUSY_LOAD:
+        notes.append(f"The machine was busy with other work (load {machine['load_before'][0]:.0f} before it): all are "
+                     "slower than they could be, not all by the same factor.")
     notes += [f"{name}: left out, {why}." for name, why in result["left_out"].items()]
     if result["latency"]:
         notes.append("At 100 jobs a second, from production to start: " + "; ".join(
