@@ -5,9 +5,11 @@
 #define HAUL_RUN_JOB_PRIVATE_H
 
 struct attempt;
+struct job_thread;
 
 struct job_private {
     struct attempt *attempt;
+    struct job_thread *thread;
 };
 
 #endif

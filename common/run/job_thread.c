@@ -62,6 +62,7 @@ static void *run(void *arg)
     if (rt->worker->thread_done != NULL)
         rt->worker->thread_done(thread->app);
     pgsql_close(thread->hub.db);
+    rconn_close(thread->redis);
     if (atomic_fetch_sub(&rt->job_threads_alive, 1) == 1)
         queue_close(&rt->settling); /* nothing comes any more */
     atomic_fetch_sub(&rt->threads_alive, 1);

@@ -12,7 +12,8 @@
 struct job_thread {
     struct runtime *rt;
     pthread_t thread;
-    struct hub hub; /* db is NULL until it could be reached */
+    struct hub hub;      /* db is NULL until it could be reached */
+    struct rconn *redis; /* for rate limits; NULL until a job has one */
     void *app;
     char owner[160];
 };

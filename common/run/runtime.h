@@ -22,6 +22,8 @@ struct kind_entry {
     struct field_join table; /* of its data: common and own fields */
 };
 
+#define RUNTIME_LOCAL_RATES 64
+
 struct runtime {
     const struct worker *worker;
     const struct run_conf *conf;
@@ -39,12 +41,13 @@ struct runtime {
     int64_t workspace_jobs_max; /* that run at a time; 0 = no limit */
     struct outbox outbox;
     struct keeper keeper;
-    struct breakers *breakers; /* NULL: no kind depends on anything */
-    atomic_bool stopping;      /* no job begins any more */
-    atomic_bool aborting;      /* the grace is over: nothing is waited for any more */
-    atomic_bool has_bug;       /* a job found a broken invariant */
-    atomic_bool is_assigned;   /* the group has given us our share (which may be none) */
-    atomic_int threads_alive;  /* dispatcher, job threads, settler: that have not ended */
+    struct breakers *breakers;                            /* NULL: no kind depends on anything */
+    atomic_int_fast64_t local_rates[RUNTIME_LOCAL_RATES]; /* run/job_rate, without Redis */
+    atomic_bool stopping;                                 /* no job begins any more */
+    atomic_bool aborting;     /* the grace is over: nothing is waited for any more */
+    atomic_bool has_bug;      /* a job found a broken invariant */
+    atomic_bool is_assigned;  /* the group has given us our share (which may be none) */
+    atomic_int threads_alive; /* dispatcher, job threads, settler: that have not ended */
     atomic_int job_threads_alive;
     atomic_uint_fast64_t epoch;         /* of the assignment; older deliveries are dropped */
     atomic_bool revoking;               /* nothing is claimed */

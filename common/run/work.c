@@ -59,7 +59,7 @@ enum outcome job_set_result(struct job_context *job, struct slice json, struct e
 
 static void call_run(struct job_thread *thread, struct attempt *a)
 {
-    struct job_private own = {a};
+    struct job_private own = {a, thread};
     struct job_context context = {
         .job_id = a->id,
         .workspace_id = a->data.common->workspace_id,

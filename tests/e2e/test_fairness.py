@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from datetime import datetime
 
 import pytest
 from e2e.test_runtime import make_runtime
@@ -72,3 +73,35 @@ def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime):
     assert sum(worker.metric("haul_jobs_demoted_total") for worker in runtime.haul.workers) > count / 2
     # The first one may come while the flood is still being read.
     assert sorted(waits)[-2] < 1.0, waits
+
+
+def ends(runtime, jobs):
+    """When each succeeded, in seconds, in order."""
+    return sorted(datetime.fromisoformat(event["time"]).timestamp()
+                  for job in jobs for event in runtime.haul.events_of(job) if event["state"] == "succeeded")
+
+
+def test_a_rate_limit_holds_over_all_workers(runtime):
+    for _ in range(2):
+        runtime.start(HAUL_JOB_THREADS=4)
+    jobs = [runtime.send("rated", per_second=10, burst=2, wait_max_ms=300, workspace_id=f"w{i % 2}") for i in range(40)]
+    for job in jobs:
+        assert runtime.haul.wait_succeeded(job)["attempt"] == 1
+    times = ends(runtime, jobs)
+    for first in times:
+        # 10 a second and 2 at once; two more for what an event's own time may differ.
+        assert len([at for at in times if first <= at < first + 1]) <= 14, times
+    assert {event["data"]["error"]["code"] for job in jobs for event in runtime.haul.events_of(job)
+            if event["state"] == "retrying"} <= {"rate.limited"}
+
+
+def test_a_provider_that_asks_for_a_pause_gets_it(runtime):
+    for _ in range(2):
+        runtime.start()
+    first = runtime.send("rated", per_second=1000, burst=100, retry_after="3")
+    runtime.haul.wait_succeeded(first)
+    job = runtime.send("rated", per_second=1000, burst=100)
+    assert runtime.haul.wait_event(job, "retrying")["data"]["error"]["code"] == "rate.limited"
+    assert runtime.haul.wait_succeeded(job)["attempt"] == 1
+    told, went_on = ends(runtime, [first, job])
+    assert went_on - told >= 2.9

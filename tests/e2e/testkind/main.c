@@ -3,6 +3,7 @@
 #include "applied.h"
 #include "base/clock.h"
 #include "depend.h"
+#include "rated.h"
 #include "run/worker.h"
 
 #include <stdlib.h>
@@ -153,6 +154,11 @@ static const struct job_kind kinds[] = {
      .run = depend_run,
      .dependencies = depend_list,
      .blame = depend_blame},
+    {.name = "rated",
+     .doc = "Asks something of a provider with a rate limit.",
+     .payload = &rated_payload,
+     .max_attempts = 1,
+     .run = rated_run},
     {.name = "apply",
      .doc = "Writes a row in the hub, once.",
      .payload = &applied_payload,
