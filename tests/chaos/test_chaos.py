@@ -10,7 +10,7 @@ SECONDS = 60
 RATE = 40
 
 
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_doubled_or_reordered(tmp_path, capsys):
     run = Run(tmp_path, int(os.environ.get("CHAOS_SEED", "20261121")), SECONDS, rate=RATE)
     try:
