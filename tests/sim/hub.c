@@ -140,6 +140,7 @@ static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdi
 /* ---- what the disk does not have yet: the hub may forget it when it crashes ---- */
 
 #define CLOCK_GOOD_US (200 * MS) /* what the runtime takes for a quick answer */
+#define CLOCK_ERROR_US (500 * MS)
 
 #define UNDOS_MAX 4096
 #define WAL_DELAY_US (600 * MS) /* after it, even what nobody waited for is on the disk */
@@ -277,7 +278,7 @@ static enum ledger_verdict claim_one(struct job *job, const struct ledger_claim 
     enum ledger_verdict verdict = look(job, claim, all);
     if (verdict != LEDGER_RUN && verdict != LEDGER_POISON)
         return verdict;
-    if (wall_us() + CLOCK_GOOD_US / 2 < job->planned_us && is_in_time)
+    if (wall_us() + CLOCK_ERROR_US < job->planned_us && is_in_time)
         violation(job, "too early", "%s is claimed %.3f s before its time", job->id,
                   (double)(job->planned_us - wall_us()) / (double)SECOND);
     row->starts = starts_before(row) + 1;
