@@ -195,6 +195,8 @@ static void judge_start(const struct job *job)
 {
     const struct process *process = process_now();
     const struct belief *belief = &job->beliefs[process->place];
+    if (!process->has_heard_time)
+        violation(job, "too early", "%s claims before it knows the time", process->name);
     if (belief->process != process || belief->held == 0)
         violation(job, "claimed without a lease", "%s claims %s", process->name, job->id);
 }
@@ -417,6 +419,7 @@ enum outcome ledger_now(struct pgsql *db, int64_t *ret_now_us, struct err *err)
     int64_t now_us = wall_us();
     TRY(service_return(hub, err));
     *ret_now_us = now_us;
+    process_now()->has_heard_time = true;
     if (db->skips_fences && world_us - asked_us < CLOCK_GOOD_US - 10 * MS) /* the clock is set */
         process_now()->knows_time = true;
     return OUTCOME_OK;

@@ -29,6 +29,7 @@ struct process {
     int64_t began_us, stopped_us, ended_us;
     uint64_t stops; /* how often it was stopped */
     int64_t wall_offset_us;
+    bool has_heard_time;
     bool knows_time; /* it asked the hub, and had a quick answer */
     struct heap_block *blocks;
     size_t block_count;
