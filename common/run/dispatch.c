@@ -16,16 +16,22 @@
 
 /* ---- what the other threads tell ---- */
 
-bool dispatch_give(struct runtime *rt, struct delivery *delivery)
+struct attempt *dispatch_make(struct runtime *rt, struct delivery *delivery)
 {
     struct attempt *a = attempt_new(rt, delivery);
     if (a == NULL)
-        return false;
+        return NULL;
     metric_add(&rt->metrics.buffered, 1);
     if (a->is_bulk)
         metric_add(&rt->metrics.buffered_bulk, 1);
-    queue_push(&rt->inbox, &a->node);
-    return true;
+    return a;
+}
+
+void dispatch_give(struct runtime *rt, struct attempts *list)
+{
+    if (list->first != NULL)
+        queue_push_list(&rt->inbox, &list->first->node);
+    *list = (struct attempts){NULL, NULL};
 }
 
 /* A moving average; racing writers lose one sample at worst. */

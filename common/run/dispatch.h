@@ -44,8 +44,10 @@ MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, s
 /* Waits for its end, which comes when the process stops and every attempt is over. */
 void dispatch_join(struct dispatcher *d);
 
-/* The poll thread hands over a delivery; false without memory. */
-bool dispatch_give(struct runtime *rt, struct delivery *delivery);
+/* The poll thread hands over deliveries: each becomes an attempt (NULL without memory), and many
+ * go to the inbox together. */
+struct attempt *dispatch_make(struct runtime *rt, struct delivery *delivery);
+void dispatch_give(struct runtime *rt, struct attempts *list); /* empties it */
 
 /* A job thread took an attempt, or is through with one: there may be room for more. */
 void dispatch_note_taken(struct runtime *rt);

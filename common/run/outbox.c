@@ -43,7 +43,7 @@ static enum outcome open_producer(struct outbox *outbox, struct err *err)
     struct kafka_producer_options options = {.delivered = on_delivered,
                                              .ctx = outbox,
                                              .delivery_timeout_ms = DELIVERY_TIMEOUT_MS,
-                                             .compress = true};
+                                             .compress = outbox->compress};
     return kafka_producer_open(outbox->conf, &options, &outbox->producer, err);
 }
 
@@ -78,10 +78,10 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf, struct queue *done,
-                         struct err *err)
+enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf, bool compress,
+                         struct queue *done, struct err *err)
 {
-    *outbox = (struct outbox){.conf = conf, .done = done};
+    *outbox = (struct outbox){.conf = conf, .compress = compress, .done = done};
     TRY(open_producer(outbox, err));
     pthread_rwlock_init(&outbox->lock, NULL);
     if (pthread_create(&outbox->thread, NULL, run, outbox) != 0) {

@@ -15,6 +15,7 @@
 
 struct outbox {
     const struct kafka_conf *conf;
+    bool compress;
     struct kafka_producer *producer;
     pthread_rwlock_t lock; /* written while the producer is replaced */
     pthread_t thread;
@@ -25,7 +26,7 @@ struct outbox {
 
 /* Does not wait for a broker. Settled deliveries are pushed to `done`. */
 MUST_USE enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf,
-                                  struct queue *done, struct err *err);
+                                  bool compress, struct queue *done, struct err *err);
 /* Waits at most `flush_ms` for reports; what has none by then counts as failed. */
 void outbox_close(struct outbox *outbox, int64_t flush_ms);
 

@@ -24,8 +24,11 @@
 static void give_out(struct poller *poller, struct delivery *delivery)
 {
     delivery->is_given_out = true;
-    if (dispatch_give(poller->rt, delivery))
+    struct attempt *a = dispatch_make(poller->rt, delivery);
+    if (a != NULL) {
+        attempts_add(&poller->given, a);
         return;
+    }
     delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
     poller_delay(poller, delivery);
 }
@@ -243,6 +246,7 @@ static void go_round(struct poller *poller)
         poller_ask_end(poller);
         poller_publish(poller);
     }
+    dispatch_give(poller->rt, &poller->given);
     if (is_backed_up(poller)) {
         if (poller->is_full)
             (void)poll_once(poller, 0);
@@ -251,6 +255,7 @@ static void go_round(struct poller *poller)
     }
     bool waits = poller->table.held > 0 || poller->delayed != NULL;
     poll_burst(poller, waits ? HELD_POLL_MS : POLL_MS);
+    dispatch_give(poller->rt, &poller->given);
 }
 
 /* True: all job threads have ended. */

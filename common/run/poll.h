@@ -13,12 +13,14 @@
 #ifndef HAUL_RUN_POLL_H
 #define HAUL_RUN_POLL_H
 
+#include "run/dispatch.h"
 #include "run/partitions.h"
 
 struct poller {
     struct runtime *rt;
     struct kafka_consumer *consumer;
     struct partitions table;
+    struct attempts given;    /* on their way to the dispatcher, a burst together */
     struct delivery *delayed; /* to be given out again at their time */
     size_t delayed_count;
     size_t live;                      /* deliveries that are not freed */

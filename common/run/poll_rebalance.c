@@ -12,6 +12,7 @@
 static void end_epoch(struct poller *poller)
 {
     struct runtime *rt = poller->rt;
+    dispatch_give(rt, &poller->given);
     poller_drop_waiting(poller);
     partitions_clear(&poller->table);
     atomic_store(&rt->epoch, poller->table.epoch);
@@ -52,6 +53,7 @@ void poller_revoked(void *ctx, const struct kafka_partition *partitions, size_t 
     struct poller *poller = ctx;
     struct runtime *rt = poller->rt;
     (void)partitions;
+    dispatch_give(rt, &poller->given); /* what this very burst has read */
     atomic_store(&rt->revoking, true);
     queue_nudge(&rt->inbox);
     poller_drop_waiting(poller);

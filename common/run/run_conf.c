@@ -71,6 +71,12 @@ static const struct field fields[] = {
               "Calls of a dependency (of the last 100) below which its breaker stays closed."),
     INT_FIELD(breaker_failure_percent, 0, 100, "%", "50",
               "Of them, how many failed for the breaker to open; 0 = never."),
+    {.name = "compress",
+     .type = FIELD_BOOL,
+     .offset = offsetof(struct run_conf, compress),
+     .default_text = "false",
+     .doc =
+         "Compresses events, and jobs that wait (gzip): less room in the broker, more work here."},
     {.name = "log_level",
      .type = FIELD_ENUM,
      .offset = offsetof(struct run_conf, log_level),

@@ -22,6 +22,7 @@ struct run_conf {
     int64_t head_of_line_ms, commit_interval_ms, session_timeout_ms;
     int64_t retry_scale_percent;
     int64_t breaker_open_ms, breaker_minimum_calls, breaker_failure_percent;
+    bool compress;
     int log_level;
 };
 extern const struct field_table run_conf_table;

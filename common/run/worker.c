@@ -250,7 +250,8 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
     /* The consumer first: the group takes longest to join. */
     if (threads.jobs == NULL || poller_open(&poller, rt, err) != OUTCOME_OK)
         return refuse(err);
-    if (outbox_open(&rt->outbox, &rt->conf->kafka, &rt->done, err) != OUTCOME_OK)
+    if (outbox_open(&rt->outbox, &rt->conf->kafka, rt->conf->compress, &rt->done, err) !=
+        OUTCOME_OK)
         return refuse(err);
     if (open_breakers(rt, err) != OUTCOME_OK ||
         keeper_open(&rt->keeper, &keeper, err) != OUTCOME_OK ||
