@@ -126,7 +126,10 @@ BEGIN
          ORDER BY l.place LIMIT 1;
         IF FOUND THEN
             verdict := 'behind';
-            job.due_us := greatest(earlier.due_us, p_now_us);
+            -- The longer that one runs already, the less often it is looked at: an eighth of it.
+            job.due_us := greatest(earlier.due_us, p_now_us + least(10000000,
+                (extract(epoch FROM clock_timestamp()
+                         - coalesce(earlier.started_at, earlier.created_at)) * 125000)::bigint));
             RETURN;
         END IF;
     END IF;
