@@ -53,7 +53,7 @@ void arena_done(struct arena *arena)
     while (arena->head != NULL)
         drop_newest(arena);
     arena->used_bytes = 0;
-    arena->overflowed = false;
+    arena->overflowed = arena->capped = false;
 }
 
 static void *push_block(struct arena *arena, size_t size, size_t next_size, size_t take)
@@ -101,7 +101,9 @@ void *arena_alloc(struct arena *arena, size_t size)
     bool told_to_fail = fail_countdown > 0 && --fail_countdown == 0;
     size_t rounded = size == 0 ? ALIGNMENT : (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
     void *bytes = NULL;
-    if (!told_to_fail && rounded >= size && rounded <= arena->cap_bytes - arena->used_bytes)
+    bool fits = rounded >= size && rounded <= arena->cap_bytes - arena->used_bytes;
+    arena->capped = arena->capped || !fits;
+    if (!told_to_fail && fits)
         bytes = take(arena, ALLOC_EACH ? size : rounded);
     if (bytes == NULL)
         arena->overflowed = true;

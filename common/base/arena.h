@@ -23,6 +23,7 @@ struct arena {
     size_t used_bytes;        /* all that was handed out */
     size_t cap_bytes;         /* allocations beyond it fail */
     bool overflowed;          /* sticky: an allocation has failed */
+    bool capped;              /* sticky: one was refused because of the cap */
 };
 
 struct arena_mark {

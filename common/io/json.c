@@ -36,8 +36,12 @@ static enum outcome read_value(struct jreader *r, struct jval *value);
 /* What was put on the scratch since `mark`, moved into the arena. */
 static enum outcome take_scratch(struct jreader *r, size_t mark, const void **ret_items)
 {
-    if (r->scratch.failed)
+    if (r->scratch.failed) {
+        /* The scratch ends where the arena does: a text that fills most of it is too much for both.
+         */
+        r->arena->capped = r->arena->capped || r->scratch.len > r->scratch.max / 2;
         return fail_memory(r);
+    }
     size_t len = r->scratch.len - mark;
     if (len > 0) {
         void *items = arena_memdup(r->arena, r->scratch.data + mark, len);

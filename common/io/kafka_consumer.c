@@ -174,8 +174,12 @@ static bool close_in_time(rd_kafka_t *handle)
     if (error != NULL)
         rd_kafka_error_destroy(error); /* it is closed, or dead */
     int64_t until_us = clock_monotonic_us() + CLOSE_WAIT_MS * US_PER_MS;
-    while (error == NULL && !rd_kafka_consumer_closed(handle) && clock_monotonic_us() < until_us)
-        (void)rd_kafka_queue_poll_callback(queue, CLOSE_STEP_MS);
+    while (error == NULL && !rd_kafka_consumer_closed(handle) && clock_monotonic_us() < until_us) {
+        /* Serves the callbacks; what was fetched meanwhile is nobody's. */
+        rd_kafka_message_t *late = rd_kafka_consume_queue(queue, CLOSE_STEP_MS);
+        if (late != NULL)
+            rd_kafka_message_destroy(late);
+    }
     bool is_closed = error != NULL || rd_kafka_consumer_closed(handle) != 0;
     rd_kafka_queue_destroy(queue);
     return is_closed;

@@ -165,11 +165,31 @@ static void set_item(struct attempt *a)
         a->item.order_key = (a->item.tenant ^ hash_text(a->job.subject)) | 1;
 }
 
+/* It will not fit the next time either: nothing is kept of it but what its dead letter says. */
+static enum outcome refuse_large(struct attempt *a, struct err *err)
+{
+    long long max = a->rt->conf->job_memory_bytes;
+    arena_done(&a->arena);
+    arena_init(&a->arena, (size_t)max);
+    a->trail = (struct job_trail){0};
+    a->id = NULL;
+    a->workspace_id = "";
+    a->kind_name = "unknown";
+    a->data = (struct job_data){0};
+    TRY(read_trail(a, err));
+    a->outcome = FAIL(&a->err, OUTCOME_POISON, "job.too_large",
+                      "the record needs more than the %lld bytes that a job may have", max);
+    (void)err_hint(&a->err, "make it smaller, or HAUL_JOB_MEMORY_BYTES larger");
+    return OUTCOME_OK;
+}
+
 enum outcome attempt_decode(struct attempt *a, struct err *err)
 {
     TRY(read_trail(a, err));
     a->outcome = decode_job(a, &a->err);
-    if (a->outcome == OUTCOME_RETRY)
+    if (a->outcome == OUTCOME_RETRY && a->arena.capped)
+        TRY(refuse_large(a, err));
+    else if (a->outcome == OUTCOME_RETRY)
         return FAIL_NO_MEMORY(err);
     if (a->trail.traceparent == NULL)
         a->trail.traceparent = new_traceparent(&a->arena);

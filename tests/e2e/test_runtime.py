@@ -237,6 +237,16 @@ def test_poison_does_not_stop_the_others(runtime):
     assert worker.is_running()
 
 
+def test_a_record_that_needs_too_much_memory_is_given_up(runtime):
+    """It is not read again and again, and the others go on."""
+    runtime.start(HAUL_JOB_MEMORY_BYTES=65536)
+    runtime.haul.send_raw(json.dumps({"id": "large", "data": list(range(20000))}), worker=WORKER)
+    runtime.haul.wait_succeeded(runtime.send())
+    [letter] = runtime.wait_dead_letters(1)
+    assert headers_of(letter)["haul-error-code"] == "job.too_large"
+    runtime.wait_committed()
+
+
 def test_a_job_that_kills_its_process_is_poison_after_three_starts(runtime):
     job = runtime.send(fail="crash")
     for start in range(1, 4):
