@@ -37,11 +37,6 @@ MUTATIONS = {
     "a delayed delivery is dropped":
         ("poll_out.c", "delivery->node.next = poller->delayed == NULL ? NULL : &poller->delayed->node;",
          "delivery->node.next = NULL;"),
-    "of two stale jobs of a key the later one is kept":
-        ("dispatch.c", "struct now now = {.is_none = atomic_load(&rt->stopping) || atomic_load(&rt->revoking)};\n"
-         "    now.epoch = atomic_load(&rt->epoch);",
-         "struct now now = {.epoch = atomic_load(&rt->epoch)};\n"
-         "    now.is_none = atomic_load(&rt->stopping) || atomic_load(&rt->revoking);"),
     "order by key is not asked for":
         ("attempt.c", ".is_ordered = is_ordered(a),", ".is_ordered = false,"),
     "behind another is taken for ours":
