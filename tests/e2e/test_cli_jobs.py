@@ -43,7 +43,7 @@ def test_enqueue_writes_a_cloudevent(haul):
     sent = enqueue(haul, *WORDS, "mode=upsert", "key=a,b", "max_bad_rows=5", "priority=bulk", "--json").json
     assert ULID.match(sent["job_id"]) and sent["kind"] == "sql_sync" and sent["subject"] == "w1/s"
     [message] = haul.topics.read(sent["topic"])
-    assert message.key() == b"w1/s" and sent["topic"] == f"{haul.prefix}jobs.sql-sync"
+    assert message.key() == b"w1/s" and sent["topic"] == f"{haul.prefix}jobs.sql-sync.bulk"
     job = json.loads(message.value())
     assert abs(time.time() - time.mktime(time.strptime(job["time"][:19], "%Y-%m-%dT%H:%M:%S")) + time.timezone) < 60
     del job["time"]
