@@ -12,6 +12,21 @@
 #define WORKSPACE_ID_MAX 512 /* bytes of its 128 characters */
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 
+/* Nothing of the record is known (any more). */
+static void forget_record(struct attempt *a)
+{
+    a->trail = (struct job_trail){0};
+    a->id = NULL;
+    a->workspace_id = "";
+    a->kind_name = "unknown";
+    a->job = (struct job){0};
+    a->kind = NULL;
+    a->kind_number = a->rt->worker->kind_count;
+    a->data = (struct job_data){0};
+    a->max_attempts = 1;
+    a->deadline_us = 0;
+}
+
 struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
 {
     struct attempt *a = calloc(1, sizeof *a);
@@ -21,10 +36,7 @@ struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
     a->delivery = delivery;
     a->is_bulk = delivery_is_bulk(delivery);
     a->slot.owner = delivery;
-    a->workspace_id = "";
-    a->kind_name = "unknown";
-    a->kind_number = rt->worker->kind_count;
-    a->max_attempts = 1;
+    forget_record(a);
     a->began_us = clock_monotonic_us();
     a->result = str_with_max(RESULT_BYTES_MAX);
     arena_init(&a->arena, (size_t)rt->conf->job_memory_bytes);
@@ -171,11 +183,7 @@ static enum outcome refuse_large(struct attempt *a, struct err *err)
     long long max = a->rt->conf->job_memory_bytes;
     arena_done(&a->arena);
     arena_init(&a->arena, (size_t)max);
-    a->trail = (struct job_trail){0};
-    a->id = NULL;
-    a->workspace_id = "";
-    a->kind_name = "unknown";
-    a->data = (struct job_data){0};
+    forget_record(a);
     TRY(read_trail(a, err));
     a->outcome = FAIL(&a->err, OUTCOME_POISON, "job.too_large",
                       "the record needs more than the %lld bytes that a job may have", max);

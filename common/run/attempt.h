@@ -84,6 +84,11 @@ static inline struct attempt *attempt_of(struct node *node)
     return (struct attempt *)(void *)node;
 }
 
+static inline struct attempt *attempt_of_item(struct fair_item *item)
+{
+    return (struct attempt *)(void *)((char *)item - offsetof(struct attempt, item));
+}
+
 /* NULL without memory. */
 struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery);
 void attempt_free(struct attempt *a);

@@ -13,6 +13,7 @@
 #define CLOCK_AGAIN_US US_PER_S
 #define CLOCK_FIRST_US (50 * US_PER_MS)
 #define CLOCK_GOOD_US (200 * US_PER_MS)
+#define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 #define SCRATCH_BYTES ((size_t)64 << 20)
 
 /* ---- leases ---- */
@@ -207,10 +208,15 @@ static void hand_on_all(struct dispatcher *d, const struct batch *batch,
     struct handed handed = {.unleased = {.count = 0}};
     struct err err = {0};
     for (size_t i = 0; i < batch->count; i++) {
-        if (attempt_claimed(batch->items[i], &claimed[i], &err) == OUTCOME_OK)
-            hand_on(d, batch->items[i], &handed);
-        else
-            dispatch_drop(d, batch->items[i]);
+        struct attempt *a = batch->items[i];
+        if (attempt_claimed(a, &claimed[i], &err) == OUTCOME_OK) {
+            hand_on(d, a, &handed);
+            continue;
+        }
+        /* No memory for the answer: the same question again. A record that is dropped here would
+         * hold its offset back for as long as the partition is ours. */
+        handed.unleased.items[handed.unleased.count++] = a;
+        dispatch_park(d, a, MEMORY_US);
     }
     gate_admit(d, &handed.runnable, &handed.settling);
     push(&d->rt->runnable, &handed.runnable);

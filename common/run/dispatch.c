@@ -108,8 +108,8 @@ static bool is_of(const struct now *now, const struct attempt *a)
 
 static bool is_stale_item(const struct fair_item *item, void *context)
 {
-    const char *a = (const char *)item - offsetof(struct attempt, item);
-    return !is_of(context, (const struct attempt *)(const void *)a);
+    const void *a = (const char *)item - offsetof(struct attempt, item);
+    return !is_of(context, a);
 }
 
 static void drop_stale_of(struct dispatcher *d, struct attempts *list, const struct now *now)
@@ -132,8 +132,7 @@ static void drop_stale(struct dispatcher *d)
     struct fair_item *item = fair_remove_matching(&d->fair, is_stale_item, &now);
     while (item != NULL) {
         struct fair_item *next = item->matched;
-        char *a = (char *)item - offsetof(struct attempt, item);
-        dispatch_drop(d, (struct attempt *)(void *)a);
+        dispatch_drop(d, attempt_of_item(item));
         item = next;
     }
     drop_stale_of(d, &d->parked, &now);
@@ -237,8 +236,7 @@ static void take_pending(struct dispatcher *d, struct batch *batch, struct attem
     int64_t room = credit(d);
     struct fair_item *item;
     while (room > 0 && batch->count < DISPATCH_BATCH_MAX && (item = fair_take(&d->fair)) != NULL) {
-        char *bytes = (char *)item - offsetof(struct attempt, item);
-        struct attempt *a = (struct attempt *)(void *)bytes;
+        struct attempt *a = attempt_of_item(item);
         room--;
         if (attempt_is_idempotent(a))
             attempts_add(ready, a);

@@ -1,0 +1,89 @@
+#include "run/attempt.h"
+
+#include "check.h"
+
+#include "base/clock.h"
+
+static const struct field_table payload = {"unit", "A test.", NULL, 0, sizeof(char)};
+static const struct job_kind kinds[] = {
+    {.name = "unit", .doc = "A test.", .payload = &payload, .ordered = true}};
+static const struct worker worker = {.name = "unit", .kinds = kinds, .kind_count = 1};
+
+static const char record[] =
+    "{\"specversion\":\"1.0\",\"id\":\"j\",\"type\":\"haul.job.unit.v1\",\"source\":\"/t\","
+    "\"subject\":\"a subject\",\"data\":{\"workspace_id\":\"w\",\"dedupe_key\":\"k\"}}";
+
+struct stage {
+    struct arena arena;
+    struct run_conf conf;
+    struct runtime rt;
+};
+
+static void begin(struct stage *stage)
+{
+    struct err err = {0};
+    *stage = (struct stage){.rt = {.worker = &worker}};
+    arena_init(&stage->arena, 1 << 20);
+    stage->rt.conf = &stage->conf;
+    stage->rt.kinds = ARENA_ARRAY(&stage->arena, struct kind_entry, 1);
+    stage->rt.kinds[0].kind = &kinds[0];
+    CHECK_OK(job_data_table(&payload, &stage->arena, &stage->rt.kinds[0].table, &err), &err);
+    fleet_clock_init(&stage->rt.clock);
+}
+
+static struct attempt *make(struct stage *stage, struct delivery *delivery, size_t memory_bytes)
+{
+    *delivery = (struct delivery){.message = {.topic = "haul.jobs.unit", .value = slice_of(record)},
+                                  .lane = LANE_JOBS};
+    stage->conf.job_memory_bytes = (int64_t)memory_bytes;
+    return attempt_new(&stage->rt, delivery);
+}
+
+static void test_decodes(void)
+{
+    struct stage stage;
+    struct delivery delivery;
+    struct err err = {0};
+    begin(&stage);
+    struct attempt *a = make(&stage, &delivery, 1 << 20);
+    CHECK_OK(attempt_decode(a, &err), &err);
+    CHECK_INT(a->outcome, OUTCOME_OK);
+    CHECK_TEXT(a->id, "j");
+    CHECK_TEXT(attempt_claim(a).dedupe_key, "k");
+    CHECK(a->item.order_key != 0 && attempt_claim(a).is_ordered);
+    attempt_free(a);
+    arena_done(&stage.arena);
+}
+
+/* Wherever the memory that a job may have ends: the whole job, or nothing of it. */
+static void test_what_does_not_fit_is_refused_whole(void)
+{
+    struct stage stage;
+    struct delivery delivery;
+    int refused = 0, taken = 0;
+    begin(&stage);
+    for (size_t bytes = 256; bytes < 8192; bytes += 16) {
+        struct err err = {0};
+        struct attempt *a = make(&stage, &delivery, bytes);
+        CHECK_OK(attempt_decode(a, &err), &err);
+        if (a->outcome == OUTCOME_OK) {
+            taken++;
+            CHECK_TEXT(a->job.subject, "a subject");
+        } else {
+            refused++;
+            CHECK_TEXT(a->err.code, "job.too_large");
+            CHECK(a->id == NULL && a->kind == NULL && a->job.subject == NULL);
+            CHECK(a->data.common == NULL && a->item.order_key == 0);
+        }
+        attempt_free(a);
+    }
+    CHECK(refused > 20 && taken > 20);
+    arena_done(&stage.arena);
+}
+
+static CU_TestInfo tests[] = {
+    {"decodes", test_decodes},
+    {"what does not fit is refused whole", test_what_does_not_fit_is_refused_whole},
+    CU_TEST_INFO_NULL,
+};
+CHECK_MAIN("run/attempt", tests)
