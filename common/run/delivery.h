@@ -40,11 +40,22 @@ struct delivery {
     /* Reports that are awaited, and one for who works on it. */
     atomic_int holds;
     atomic_bool failed; /* a report was bad: what it led to is not in Kafka */
+    /* What is sent when all else that it led to is in Kafka; NULL = nothing. On the heap. */
+    struct kafka_record *sequel;
+    bool is_sequel_due; /* all else was there once: what is tried again is the sequel alone */
 };
 
 /* NULL without memory. Takes the message over. */
 struct delivery *delivery_new(struct kafka_message *message);
 void delivery_free(struct delivery *delivery); /* takes NULL */
+
+/*
+ * Keeps a copy of the record, which the outbox sends when the delivery was settled as FATE_DONE and
+ * all that it sent has good reports; its fate waits for that report too. No room is waited for
+ * then: what finds none makes it FATE_AGAIN, as a bad report does. RETRY "no_memory".
+ */
+MUST_USE enum outcome delivery_set_sequel(struct delivery *delivery,
+                                          const struct kafka_record *record, struct err *err);
 
 /* Of the topic of bulk jobs. */
 static inline bool delivery_is_bulk(const struct delivery *delivery)

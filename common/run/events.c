@@ -63,13 +63,27 @@ void events_tell_soon(struct outbox *outbox, const char *topic, const struct eve
     }
 }
 
+static enum outcome write_shortly(const char *topic, const struct event *event, struct outgoing *to,
+                                  struct err *err)
+{
+    struct event shorter = *event;
+    if (event->result.len > RESULT_BYTES_MAX)
+        shorter.result = slice_of(RESULT_LEFT_OUT);
+    return write_event(topic, &shorter, to, err);
+}
+
 enum outcome events_tell_surely(struct outbox *outbox, const char *topic, const struct event *event,
                                 struct delivery *delivery, struct err *err)
 {
     struct outgoing it OUTGOING_AUTO = {.text = str_with_max(EVENT_BYTES_MAX)};
-    struct event shorter = *event;
-    if (event->result.len > RESULT_BYTES_MAX)
-        shorter.result = slice_of(RESULT_LEFT_OUT);
-    TRY(write_event(topic, &shorter, &it, err));
+    TRY(write_shortly(topic, event, &it, err));
     return outbox_send(outbox, &it.record, delivery, err);
+}
+
+enum outcome events_tell_behind(const char *topic, const struct event *event,
+                                struct delivery *delivery, struct err *err)
+{
+    struct outgoing it OUTGOING_AUTO = {.text = str_with_max(EVENT_BYTES_MAX)};
+    TRY(write_shortly(topic, event, &it, err));
+    return delivery_set_sequel(delivery, &it.record, err);
 }

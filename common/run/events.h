@@ -19,4 +19,9 @@ MUST_USE enum outcome events_tell_surely(struct outbox *outbox, const char *topi
                                          const struct event *event, struct delivery *delivery,
                                          struct err *err);
 
+/* The same, but as the delivery's sequel: behind all else that it sends. Fails for want of memory
+ * alone. */
+MUST_USE enum outcome events_tell_behind(const char *topic, const struct event *event,
+                                         struct delivery *delivery, struct err *err);
+
 #endif

@@ -4,15 +4,52 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <stdlib.h>
+
 #define POLL_MS 100
 #define FULL_WAIT_US (2 * US_PER_MS)
 #define AGAIN_AFTER_US US_PER_S
 /* A longer outage only means that a job thread looks into the ledger once more. */
 #define DELIVERY_TIMEOUT_MS 120000
 
+static enum outcome send_once(struct outbox *outbox, const struct kafka_record *record,
+                              struct err *err)
+{
+    pthread_rwlock_rdlock(&outbox->lock);
+    enum outcome outcome = kafka_producer_send(outbox->producer, record, err);
+    pthread_rwlock_unlock(&outbox->lock);
+    return outcome;
+}
+
+/* True: its report is awaited, the delivery may be gone. Never waits: reports run here. */
+static bool send_sequel(struct outbox *outbox, struct delivery *delivery)
+{
+    struct kafka_record *sequel = delivery->sequel;
+    struct err err = {0};
+    bool is_due = delivery->fate == FATE_DONE && !atomic_load(&delivery->failed);
+    bool is_sent = false;
+    if (sequel == NULL)
+        return false;
+    delivery->sequel = NULL;
+    if (is_due) {
+        delivery->is_sequel_due = true;
+        sequel->opaque = delivery;
+        atomic_store(&delivery->holds, 1);
+        is_sent = !atomic_load(&outbox->stopping) && send_once(outbox, sequel, &err) == OUTCOME_OK;
+    }
+    if (!is_sent)
+        atomic_store(&delivery->failed, true);
+    if (err.outcome != OUTCOME_OK)
+        LOG_AT(LOG_ERROR, "kafka.not_sent", LOG_ERR_FIELDS(&err));
+    free(sequel);
+    return is_sent;
+}
+
 static void drop_hold(struct outbox *outbox, struct delivery *delivery)
 {
     if (atomic_fetch_sub(&delivery->holds, 1) != 1)
+        return;
+    if (send_sequel(outbox, delivery))
         return;
     if (atomic_load(&delivery->failed) && delivery->fate == FATE_DONE) {
         delivery->fate = FATE_AGAIN;
@@ -47,7 +84,8 @@ static enum outcome open_producer(struct outbox *outbox, struct err *err)
     return kafka_producer_open(outbox->conf, &options, &outbox->producer, err);
 }
 
-/* A dead producer reports all it still has as failed when it is closed. */
+/* A dead producer reports all it still has when it is closed: without the lock, since a sequel is
+ * sent by the new one meanwhile. */
 static void replace_if_dead(struct outbox *outbox)
 {
     struct err err = {0};
@@ -56,11 +94,12 @@ static void replace_if_dead(struct outbox *outbox)
     LOG_AT(LOG_ERROR, "kafka.producer_replaced", LOG_ERR_FIELDS(&err));
     pthread_rwlock_wrlock(&outbox->lock);
     struct kafka_producer *dead = outbox->producer;
-    if (open_producer(outbox, &err) == OUTCOME_OK)
+    enum outcome outcome = open_producer(outbox, &err);
+    pthread_rwlock_unlock(&outbox->lock);
+    if (outcome == OUTCOME_OK)
         kafka_producer_close(dead, 0);
     else
         LOG_AT(LOG_ERROR, "kafka.producer_failed", LOG_ERR_FIELDS(&err));
-    pthread_rwlock_unlock(&outbox->lock);
 }
 
 static void *run(void *arg)
@@ -97,15 +136,6 @@ void outbox_close(struct outbox *outbox, int64_t flush_ms)
     pthread_join(outbox->thread, NULL);
     kafka_producer_close(outbox->producer, flush_ms);
     pthread_rwlock_destroy(&outbox->lock);
-}
-
-static enum outcome send_once(struct outbox *outbox, const struct kafka_record *record,
-                              struct err *err)
-{
-    pthread_rwlock_rdlock(&outbox->lock);
-    enum outcome outcome = kafka_producer_send(outbox->producer, record, err);
-    pthread_rwlock_unlock(&outbox->lock);
-    return outcome;
 }
 
 enum outcome outbox_send(struct outbox *outbox, struct kafka_record *record,

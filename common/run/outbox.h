@@ -2,7 +2,8 @@
  * outbox: all that a process tells Kafka, and the delivery reports of it.
  *
  * Is:      one producer and the thread that runs its reports. A delivery that sent something comes
- *          back through the done queue when the last report is in, not before.
+ *          back through the done queue when the last report is in, not before. Its sequel is sent
+ *          when all before it has good reports, and has a report of its own.
  * Is not:  a store: a record whose report is bad is not sent again from here. Its delivery is given
  *          to a job thread once more, and the ledger tells what to say.
  * Owns:    the producer; makes a new one when it dies.

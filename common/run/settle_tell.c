@@ -3,7 +3,8 @@
  * Order: the ledger decided before this, then the record that follows from it and the event go to
  * Kafka, and when their reports are in the delivery is done and its offset may be committed. A
  * crash in between leaves the offset incomplete: the job is delivered again, and the ledger says
- * what it was.
+ * what it was. Whoever hears that a job was given up may look for its dead letter at once: that
+ * event is sent when the letter's report is in.
  */
 #include "run/attempt.h"
 
@@ -63,17 +64,21 @@ static enum outcome send_later(struct attempt *a, struct err *err)
     return forward(a, a->rt->retry_topics[a->plan.tier].text, err);
 }
 
-/* The terminal event, and before it the dead letter that goes with it. */
-static enum delivery_fate tell_end(struct attempt *a, struct event *event)
+/* The terminal event, and before it the dead letter that goes with it, unless an earlier try of
+ * this delivery has put it there. */
+static enum outcome send_end(struct attempt *a, const struct event *event, struct err *err)
+{
+    const char *topic = a->rt->events_topic.text;
+    if (event->state != EVENT_DEAD_LETTERED || a->delivery->is_sequel_due)
+        return events_tell_surely(&a->rt->outbox, topic, event, a->delivery, err);
+    TRY(events_tell_behind(topic, event, a->delivery, err));
+    return send_dead_letter(a, event->error, err);
+}
+
+static enum delivery_fate tell_end(struct attempt *a, const struct event *event)
 {
     struct err err = {0};
-    enum outcome outcome = OUTCOME_OK;
-    if (event->state == EVENT_DEAD_LETTERED)
-        outcome = send_dead_letter(a, event->error, &err);
-    if (outcome == OUTCOME_OK)
-        outcome =
-            events_tell_surely(&a->rt->outbox, a->rt->events_topic.text, event, a->delivery, &err);
-    return sent(a, outcome, &err);
+    return sent(a, send_end(a, event, &err), &err);
 }
 
 /* ---- logs and counts ---- */

@@ -169,6 +169,23 @@ def test_what_was_not_asked_for_is_looked_at_again(haul):
     assert set(replayed(haul)) == {"j1", "j2", "j3"}
 
 
+def test_a_job_that_was_named_and_not_found_is_told(haul):
+    put_letter(haul, "j1")
+    put_letter(haul, "j2")
+    for more in ([], ["--dry-run"], ["--from-start"], ["--quarantined"]):
+        error = replay(haul, "--job", "j9", *more, status=3).json["error"]
+        assert error["code"] == "dlq.missing" and "j9" in error["message"], error
+    assert "haul show j9" in error["hint"]
+    assert "no dead letter of job j9" in haul.run("dlq", "replay", "--job", "j9", status=3).err
+    assert replayed(haul) == {}
+    assert haul.hub.query("SELECT DISTINCT detail->>'failed_with' FROM haul.audit_log WHERE action = 'dlq.replay.end'") == [("dlq.missing",)]
+    assert replay(haul, "--job", "j1").json["replayed"] == 1
+    assert replay(haul, "--job", "j2").json["replayed"] == 1
+    # Put back already: behind the last replay's end there is none, from the start there is.
+    replay(haul, "--job", "j2", status=3)
+    assert replay(haul, "--job", "j2", "--from-start").json["replayed"] == 1
+
+
 @pytest.mark.parametrize("state", ["succeeded", "cancelled", "running"])
 def test_a_job_that_is_no_dead_letter_any_more_is_left(haul, state):
     put_letter(haul, "j1")
@@ -206,7 +223,7 @@ def test_a_dead_job_comes_back_to_life(haul, mariadb_database, postgres_database
                      "target": {"connection_id": "b", "table": "t"}})
     assert haul.wait_dead(job)["error"]["code"] == "stream.missing"
     haul.run("watch", job, status=1)
-    wait_for(haul.dead_letters, "the dead letter")
+    assert haul.dead_letters()  # it is there before the event
     mariadb_database.query("CREATE TABLE t (id int PRIMARY KEY)")
     mariadb_database.query("INSERT INTO t VALUES (1)")
     assert replay(haul).json["replayed"] == 1

@@ -314,8 +314,6 @@ def test_a_chunk_that_fails_for_good_fails_the_job(sync):
              "the other chunk jobs to end")
     assert sync.target.query("SELECT count(*) FROM t") == [(0,)]
     sync.source.query("UPDATE t SET name = 'good' WHERE id = 2500")
-    wait_for(lambda: [letter for letter in sync.haul.run("dlq", "list", "--json").json
-                      if letter["job_id"] == job], "the dead letter")
     sync.haul.run("dlq", "replay", "--job", job)
     receipt = wait_for(lambda: [event["data"]["receipt"] for event in sync.haul.events_of(job)
                                 if event["state"] == "succeeded"], "the redriven job")[0]

@@ -98,6 +98,11 @@ static void note_event(const struct record *record)
             violation(job, "told what is not so", "%s is told as %s, the ledger knows it as %s",
                       job->id, event_state_name(state),
                       job->row.state == ROW_ENDED ? event_state_name(job->row.end) : "not ended");
+        if (state == EVENT_DEAD_LETTERED && job->dead_letters == 0)
+            violation(job, "told before its letter",
+                      "%s is told as given up, but no dead letter "
+                      "is there",
+                      job->id);
     }
 }
 

@@ -1,5 +1,5 @@
-/* kafka_producer: io/kafka.h's producer on the model broker: idempotent, in order, with reports
- * that come late, or say that a record is lost when it is not. */
+/* kafka_producer: io/kafka.h's producer on the model broker: idempotent, in order within a topic,
+ * with reports that come late, or say that a record is lost when it is not. */
 #include "broker.h"
 
 #include <stdlib.h>
@@ -74,10 +74,36 @@ static void report(struct kafka_producer *producer, struct sent *item, bool is_b
 
 static void pump_later(struct kafka_producer *producer);
 
-/* The first in the queue meets its fate. */
+static bool is_behind_its_topic(const struct kafka_producer *producer, const struct sent *item)
+{
+    for (const struct sent *it = producer->queue; it != item; it = it->next) {
+        if (strcmp(it->record.topic, item->record.topic) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The first in the queue, or the first of another topic: partitions do not wait for each other. */
+static struct sent *take_one(struct kafka_producer *producer)
+{
+    struct sent *before = NULL;
+    for (struct sent *it = producer->queue; it->next != NULL; it = it->next) {
+        if (!is_behind_its_topic(producer, it->next) && chance(300000))
+            before = it;
+    }
+    if (before == NULL)
+        return pop(&producer->queue);
+    struct sent *item = before->next;
+    before->next = item->next;
+    if (producer->queue_tail == item)
+        producer->queue_tail = before;
+    return item;
+}
+
+/* A record of the queue meets its fate. */
 static void deliver(struct kafka_producer *producer)
 {
-    struct sent *item = pop(&producer->queue);
+    struct sent *item = take_one(producer);
     bool is_late = world_us - item->sent_us > DELIVERY_TIMEOUT_US;
     bool is_bad = !scenario.calm && chance(scenario.report_bad);
     bool is_there = !is_late && (!is_bad || chance(500000));

@@ -24,7 +24,8 @@ MUTATIONS = {
         ("outbox.c", "if (atomic_fetch_sub(&delivery->holds, 1) != 1)",
          "if (atomic_fetch_sub(&delivery->holds, 1), delivery->node.next != NULL)"),
     "a bad report is taken for a good one":
-        ("outbox.c", "atomic_store(&delivery->failed, true);", "atomic_store(&delivery->failed, false);"),
+        ("outbox.c", "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, true);\n",
+         "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, false);\n"),
     "the highest offset is committed":
         ("partitions.c", ".offset = it->map.committed,", ".offset = it->map.next,"),
     "a map of another offset":
@@ -83,10 +84,18 @@ MUTATIONS = {
         ("outcome_table.c", "if (action == ACTION_RETRY && outcome_is_outage(err))",
          "if (action == ACTION_RETRY && err == NULL)"),
     "the terminal event is told if there is room":
-        ("settle_tell.c", "events_tell_surely(&a->rt->outbox, a->rt->events_topic.text, event, a->delivery, &err);",
-         "(events_tell(&a->rt->outbox, a->rt->events_topic.text, event), OUTCOME_OK);"),
+        ("settle_tell.c", "events_tell_surely(&a->rt->outbox, topic, event, a->delivery, err);",
+         "(events_tell(&a->rt->outbox, topic, event), OUTCOME_OK);"),
     "a dead letter is not sent":
-        ("settle_tell.c", "if (event->state == EVENT_DEAD_LETTERED)", "if (event->state == EVENT_ACCEPTED)"),
+        ("settle_tell.c", "if (event->state != EVENT_DEAD_LETTERED ||", "if (event->state != EVENT_ACCEPTED ||"),
+    "a dead letter and its event are sent at once":
+        ("settle_tell.c", "TRY(events_tell_behind(topic, event, a->delivery, err));",
+         "TRY(events_tell_surely(&a->rt->outbox, topic, event, a->delivery, err));"),
+    "a sequel is sent whatever became of the letter":
+        ("outbox.c", "bool is_due = delivery->fate == FATE_DONE && !atomic_load(&delivery->failed);",
+         "bool is_due = delivery->fate == FATE_DONE;"),
+    "a sequel that found no room counts as sent":
+        ("outbox.c", "    if (!is_sent)\n        atomic_store(&delivery->failed, true);", "    if (!is_sent)\n        (void)err;"),
     "work that is undone counts as done when the process stops":
         ("settle_tell.c", "return atomic_load(&a->rt->stopping) ? FATE_DROP : retake(a, RETAKE_US);",
          "return atomic_load(&a->rt->stopping) ? FATE_DONE : retake(a, RETAKE_US);"),

@@ -13,7 +13,7 @@ const struct exit_row command_exits[] = {
     {EXIT_DONE, "done"},
     {EXIT_FAILED, "the answer is no: the job failed, or a check found something"},
     {EXIT_USAGE, "the command line or the configuration is wrong"},
-    {EXIT_MISSING, "there is no such job, connection, sync or topic"},
+    {EXIT_MISSING, "there is no such job, dead letter, connection, sync or topic"},
     {EXIT_REFUSED, "refused, and will be refused again"},
     {EXIT_UNAVAILABLE, "something cannot be reached or took too long: try again"},
     {EXIT_CANCELLED, "the job was cancelled"},

@@ -168,6 +168,22 @@ static enum outcome run_batch(struct replay *replay, struct batch *batch, struct
     return redrive_settle(&replay->redrive, 0, err);
 }
 
+/* Who names a job wants that one back: nothing done is no success. */
+static enum outcome check_named(const struct replay *replay, struct err *err)
+{
+    const char *job = replay->options->filter.job;
+    int64_t found = replay->looked_at - replay->report.counts[FATE_LEFT];
+    if (job == NULL || found > 0)
+        return OUTCOME_OK;
+    (void)FAIL(err, OUTCOME_PERMANENT, "dlq.missing", "no dead letter of job %.64s in %s%s", job,
+               replay->scan.topic,
+               replay->options->from_start ? "" : " behind where the last replay ended");
+    return err_hint(err,
+                    "haul show %.64s says what became of it; there are also --from-start, "
+                    "--quarantined and --worker",
+                    job);
+}
+
 static enum outcome run_batches(struct replay *replay, struct err *err)
 {
     struct batch *batch = ARENA_NEW(&replay->cli->arena, struct batch);
@@ -185,7 +201,7 @@ static enum outcome run_batches(struct replay *replay, struct err *err)
         *err = late;
         outcome = late.outcome;
     }
-    return outcome;
+    return outcome == OUTCOME_OK ? check_named(replay, err) : outcome;
 }
 
 /* ---- the whole ---- */
@@ -303,8 +319,9 @@ const struct command command_dlq_replay = {
            "not asked for are looked at again the next time. A job that was put back already is "
            "passed over, so a replay that broke off is simply begun again. A job that was put back "
            "--redrive-max times and was given up each time is moved to the worker's quarantine: "
-           "only a greater --redrive-max with --quarantined brings it back. The audit log keeps "
-           "each replay: who, when, what was asked for, what became of it.",
+           "only a greater --redrive-max with --quarantined brings it back. With --job, exit "
+           "status 3 when no letter of that job was found. The audit log keeps each replay: who, "
+           "when, what was asked for, what became of it.",
     .options = &replay_table,
     .examples = replay_examples,
     .run = run_replay,

@@ -18,7 +18,7 @@ enum cli_exit {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,      /* the answer is no: a job that failed, a check that found something */
     EXIT_USAGE = 2,       /* the command line or the configuration is wrong */
-    EXIT_MISSING = 3,     /* no such job, connection, sync, topic */
+    EXIT_MISSING = 3,     /* no such job, dead letter, connection, sync, topic */
     EXIT_REFUSED = 4,     /* will be refused again */
     EXIT_UNAVAILABLE = 5, /* may pass: try again */
     EXIT_CANCELLED = 6,   /* the job was cancelled */

@@ -20,6 +20,8 @@ void bus_produce(const char *topic, int partition, const char *key, const char *
 void bus_rebalance(bool lost);
 /* So many of the next records sent get a bad report. */
 void bus_fail_reports(int count);
+/* So many of the next records find the producer's queue full. */
+void bus_refuse_sends(int count);
 /* Reports are held back until it is called with false. */
 void bus_hold_reports(bool hold);
 size_t bus_records(const char *topic);

@@ -52,7 +52,7 @@ static struct bus_topic topics[TOPICS_MAX];
 static size_t topic_count, round_robin;
 static struct pending pending[PENDING_MAX];
 static size_t pending_count;
-static int fail_reports, bad_commits;
+static int fail_reports, refuse_sends, bad_commits;
 static bool hold_reports, is_assigned, rebalance_asked, rebalance_lost, refuse_metadata;
 
 static struct bus_topic *topic_of(const char *name)
@@ -92,7 +92,7 @@ void bus_reset(void)
         }
     }
     topic_count = pending_count = 0;
-    fail_reports = bad_commits = 0;
+    fail_reports = refuse_sends = bad_commits = 0;
     hold_reports = is_assigned = rebalance_asked = refuse_metadata = false;
     pthread_mutex_unlock(&lock);
 }
@@ -147,6 +147,13 @@ void bus_fail_reports(int count)
 {
     pthread_mutex_lock(&lock);
     fail_reports = count;
+    pthread_mutex_unlock(&lock);
+}
+
+void bus_refuse_sends(int count)
+{
+    pthread_mutex_lock(&lock);
+    refuse_sends = count;
     pthread_mutex_unlock(&lock);
 }
 
@@ -569,7 +576,8 @@ enum outcome kafka_producer_send(struct kafka_producer *producer, const struct k
 {
     (void)producer;
     pthread_mutex_lock(&lock);
-    if (pending_count == PENDING_MAX) {
+    if (pending_count == PENDING_MAX || refuse_sends > 0) {
+        refuse_sends -= refuse_sends > 0 ? 1 : 0;
         pthread_mutex_unlock(&lock);
         return FAIL(err, OUTCOME_RETRY, "kafka.queue_full", "full");
     }

@@ -220,6 +220,41 @@ static void test_nothing_is_committed_before_its_report(void)
     CHECK_INT(stop(&process), WORKER_EXIT_OK);
 }
 
+static bool wait_records(const char *topic, const char *needle, int count)
+{
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (count_in(topic, needle) < count && clock_monotonic_us() < until_us)
+        clock_sleep_us(US_PER_MS);
+    return count_in(topic, needle) == count;
+}
+
+/* Whoever acts on the event finds the letter; when the event cannot be told at first, it is told
+ * again, the letter is not. */
+static void test_the_letter_is_there_before_its_event(void)
+{
+    enum { REPORT_IS_BAD, QUEUE_IS_FULL, FAULTS };
+    for (int fault = 0; fault < FAULTS; fault++) {
+        struct process process;
+        begin();
+        bus_hold_reports(true);
+        send_job(1, ",\"how\":\"permanent\"");
+        start(&process);
+        CHECK(wait_records("haul.jobs.bus.dlq", "job-1", 1));
+        clock_sleep_us(50 * US_PER_MS);
+        CHECK_INT(count_in("haul.events", "haul.event.dead_lettered.v1"), 0);
+        if (fault == REPORT_IS_BAD)
+            bus_fail_reports(1);
+        else
+            bus_refuse_sends(1);
+        bus_hold_reports(false);
+        CHECK(wait_settled(1));
+        CHECK_INT(stop(&process), WORKER_EXIT_OK);
+        CHECK_INT(count_in("haul.events", "\"id\":\"job-1:dead_lettered\""), 1);
+        CHECK_INT(bus_records("haul.jobs.bus.dlq"), 1);
+        CHECK_INT(bus_bad_commits(), 0);
+    }
+}
+
 /* Job 0 works; 3, 6 and 9 of its partition end meanwhile. */
 static void begin_out_of_order(struct process *process)
 {
@@ -363,6 +398,7 @@ static CU_TestInfo tests[] = {
     {"all kinds of ends", test_all_kinds_of_ends},
     {"a bad report is made good", test_a_bad_report_is_made_good},
     {"nothing is committed before its report", test_nothing_is_committed_before_its_report},
+    {"the letter is there before its event", test_the_letter_is_there_before_its_event},
     {"done beyond is not done again", test_done_beyond_is_not_done_again},
     {"a broker that takes no metadata", test_a_broker_that_takes_no_metadata},
     {"cancel while running", test_cancel_while_running},
