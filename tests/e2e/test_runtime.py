@@ -599,6 +599,19 @@ def test_idempotent_kinds_need_no_ledger(runtime):
     runtime.wait_committed()
 
 
+def test_a_claim_whose_answer_was_lost_is_one_start(runtime):
+    def claim(owner):
+        [row] = runtime.hub.query(
+            "SELECT verdict, starts, fence FROM haul.ledger_claim_many(ARRAY['j'], ARRAY['w'], ARRAY['effect'],"
+            " ARRAY[NULL]::text[], ARRAY[1], ARRAY[0], ARRAY[0]::bigint[], ARRAY['t'], ARRAY[0], ARRAY[0]::bigint[],"
+            " ARRAY[false], ARRAY[NULL]::text[], ARRAY[0]::bigint[], ARRAY[false], 'testkind', %s, 3, 0)", owner)
+        return row
+
+    first, again, other = claim("a"), claim("a"), claim("b")
+    assert (first[:2], again[:2], other[:2]) == (("run", 1), ("run", 1), ("run", 2))
+    assert first[2] < again[2] < other[2]
+
+
 def test_the_worker_s_role_cannot_touch_the_ledger_itself(runtime):
     for statement in ("UPDATE haul.ledger SET state = 'succeeded'", "DELETE FROM haul.ledger",
                       "INSERT INTO haul.cancels (job_id, actor) VALUES ('x', 'y')",
