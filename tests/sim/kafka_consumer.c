@@ -314,6 +314,80 @@ bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)
 
 /* ---- commits: the broker asks who it is, not whether the partitions are its own ---- */
 
+#define COMMIT_MAX 64
+
+struct late {
+    struct kafka_partition list[COMMIT_MAX];
+    size_t count;
+    int generation;
+};
+
+static bool is_of_now(const struct kafka_consumer *consumer, int of_generation)
+{
+    return group_has(consumer) && of_generation == group_generation();
+}
+
+/* It comes to the broker after all, unless the group has gone on meanwhile. */
+static void land(struct kafka_consumer *consumer)
+{
+    struct late *late = consumer->late;
+    if (late == NULL)
+        return;
+    consumer->late = NULL;
+    if (is_of_now(consumer, late->generation))
+        broker_commit(consumer, late->list, late->count);
+    for (size_t i = 0; i < late->count; i++)
+        free((void *)(uintptr_t)late->list[i].metadata);
+    free(late);
+}
+
+static void on_land(void *arg, uint64_t token)
+{
+    struct kafka_consumer *consumer = arg;
+    if (consumer->late != NULL && (uint64_t)(uintptr_t)consumer->late == token)
+        land(consumer);
+}
+
+/* One connection keeps the order: it lands before the next commit at the latest. */
+static void send_late(struct kafka_consumer *consumer, const struct kafka_partition *partitions,
+                      size_t count)
+{
+    struct late *late = calloc(1, sizeof *late);
+    if (late == NULL || count > COMMIT_MAX)
+        abort();
+    late->count = count;
+    late->generation = consumer->generation;
+    for (size_t i = 0; i < count; i++) {
+        late->list[i] = partitions[i];
+        late->list[i].topic = topic_find(partitions[i].topic)->name;
+        late->list[i].metadata =
+            partitions[i].metadata == NULL ? NULL : strdup(partitions[i].metadata);
+    }
+    consumer->late = late;
+    plan_at(world_us + dice_span(MS, 10 * SECOND), on_land, consumer, (uint64_t)(uintptr_t)late);
+}
+
+/* The broker does not want it, or not all of it, or not now. */
+static enum outcome refuse_commit(struct kafka_consumer *consumer,
+                                  const struct kafka_partition *partitions, size_t count,
+                                  struct err *err)
+{
+    trace("commit", "REFUSED");
+    switch (dice(4)) {
+    case 0:
+        return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "the coordinator is loading");
+    case 1:
+        return FAIL(err, OUTCOME_PERMANENT, "kafka.denied", "not to be written now");
+    case 2:
+        broker_commit(consumer, partitions, (size_t)dice(count));
+        return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "some partitions are refused");
+    default:
+        send_late(consumer, partitions, count);
+        fiber_sleep(dice_span(10 * MS, 5 * SECOND));
+        return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "no answer in time");
+    }
+}
+
 enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
                                    const struct kafka_partition *partitions, size_t count,
                                    int64_t timeout_ms, struct err *err)
@@ -323,14 +397,18 @@ enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
         violation(NULL, "commit of what is lost", "%s commits in the callback of the loss",
                   consumer->process->name);
     TRY(service_reach(broker, err));
-    if (!group_has(consumer) || consumer->generation != group_generation()) {
+    land(consumer);
+    if (!is_of_now(consumer, consumer->generation)) {
         trace("commit", "refused: the group has gone on");
         return FAIL(err, OUTCOME_CANCELLED, "kafka.fenced", "the group has gone on");
     }
     for (size_t i = 0; i < count; i++) {
-        if (partitions[i].metadata != NULL && strlen(partitions[i].metadata) > 4096)
+        size_t max = scenario.takes_no_metadata ? 0 : 4096;
+        if (partitions[i].metadata != NULL && strlen(partitions[i].metadata) > max)
             return FAIL(err, OUTCOME_PERMANENT, "kafka.commit", "too much metadata");
     }
+    if (chance(scenario.commit_refused))
+        return refuse_commit(consumer, partitions, count, err);
     broker_commit(consumer, partitions, count);
     return service_return(broker, err);
 }

@@ -70,6 +70,8 @@ void scenario_make(uint64_t seed)
         .member_s = every(0.3, 10),
         .ordered = chance(300000) ? 900000 : 250000,
         .key_count = (int)dice_between(1, 4),
+        .commit_refused = some(400000),
+        .takes_no_metadata = chance(80000),
     };
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }

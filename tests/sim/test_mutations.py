@@ -32,6 +32,14 @@ MUTATIONS = {
         ("partitions.c", "size_t len = offset_map_encode(&it->map, text);",
          "struct offset_map map = it->map; map.incomplete = 1; *map.bits = 0;\n"
          "    size_t len = offset_map_encode(&map, text);"),
+    "a refused commit counts as made":
+        ("poll_out.c", "                continue;\n            return;\n        }\n",
+         "                continue;\n            partitions_committed(&poller->table, list, count);\n            return;\n        }\n"),
+    "a refused commit ends the commits":
+        ("poll_out.c", "                continue;\n            return;\n        }\n",
+         "                continue;\n            poller->commit_due_us = INT64_MAX;\n            return;\n        }\n"),
+    "a broker that takes no map is sent it again and again":
+        ("poll_out.c", "poller->table.is_textless = true;", "poller->table.is_textless = false;"),
     "dropped counts as done":
         ("poll_out.c", "if (is_ours && delivery->fate == FATE_DONE)",
          "if (is_ours && delivery->fate != FATE_AGAIN)"),

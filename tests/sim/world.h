@@ -34,6 +34,8 @@ struct scenario {
     unsigned switch_every, pause_ppm;
     /* Per million: of calls, of records, of runs. */
     unsigned lost_reply, call_slow, report_bad, report_late, record_twice, producer_dies;
+    unsigned commit_refused; /* also when the faults are over: it is tried again */
+    bool takes_no_metadata;  /* the broker, with a commit */
     unsigned alloc_fails;
     unsigned ordered; /* of jobs */
     int key_count;
