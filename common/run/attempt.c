@@ -125,6 +125,14 @@ static enum outcome find_kind(struct attempt *a, struct err *err)
     return err_hint(err, "put it on the jobs topic of the worker that has it");
 }
 
+enum outcome attempt_check_deadline(const struct attempt *a, struct err *err)
+{
+    if (a->deadline_us == 0 || fleet_clock_us(&a->rt->clock) < a->deadline_us)
+        return OUTCOME_OK;
+    return FAIL(err, OUTCOME_PERMANENT, "job.deadline",
+                "the job's deadline had passed before it was started");
+}
+
 static enum outcome decode_job(struct attempt *a, struct err *err)
 {
     const struct jval *envelope = NULL;
@@ -149,10 +157,7 @@ static enum outcome decode_job(struct attempt *a, struct err *err)
     a->max_attempts = common->max_attempts != 0          ? (int)common->max_attempts
                       : a->kind->kind->max_attempts != 0 ? a->kind->kind->max_attempts
                                                          : ATTEMPTS_DEFAULT;
-    if (a->deadline_us != 0 && fleet_clock_us(&a->rt->clock) >= a->deadline_us)
-        return FAIL(err, OUTCOME_PERMANENT, "job.deadline",
-                    "the job's deadline had passed before it was started");
-    return OUTCOME_OK;
+    return attempt_check_deadline(a, err);
 }
 
 static uint64_t hash_text(const char *text)

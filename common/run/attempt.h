@@ -97,6 +97,9 @@ void attempt_free(struct attempt *a);
  * job. RETRY "no_memory": to be taken again. */
 MUST_USE enum outcome attempt_decode(struct attempt *a, struct err *err);
 
+/* PERMANENT "job.deadline" when it has passed. */
+MUST_USE enum outcome attempt_check_deadline(const struct attempt *a, struct err *err);
+
 /* True for kinds that need neither lease nor ledger. */
 static inline bool attempt_is_idempotent(const struct attempt *a)
 {

@@ -3,11 +3,21 @@
 
 #include "base/clock.h"
 #include "run/fan_out.h"
+#include "run/fan_out_record.h"
 
 #define NET_TIER 2 /* how often a parent looks that nobody wakes: every 2 minutes */
 
+static void plan_wait_for_children(struct attempt *a);
+
+/* A net ends no job: it would not know, when it is delivered again, whether that was told. The
+ * record that it wakes the job with does. */
 static void plan_end(struct attempt *a, enum event_state state)
 {
+    if (state != EVENT_CANCELLED && job_trail_is_net(&a->trail)) {
+        a->is_woken_by_net = true;
+        plan_wait_for_children(a);
+        return;
+    }
     a->plan = (struct plan){.kind = PLAN_END, .state = state, .sequence = a->sequence++};
 }
 

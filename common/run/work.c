@@ -111,6 +111,9 @@ void attempt_work(struct job_thread *thread, struct attempt *a)
     job_trace_id(a->trail.traceparent, trace_id);
     log_set_job(a->id, trace_id);
     attempt_tell_accepted(a);
+    /* Since it was decoded it may have waited for its turn for long. */
+    if (a->outcome == OUTCOME_OK)
+        a->outcome = attempt_check_deadline(a, &a->err);
     if (a->outcome == OUTCOME_OK)
         tell(a, EVENT_STARTED);
     struct event event = attempt_event(a, EVENT_STARTED);

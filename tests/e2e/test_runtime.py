@@ -321,6 +321,17 @@ def test_a_deadline_ends_a_running_job(runtime):
     assert runtime.haul.wait_dead(job, timeout_s=15)["error"]["code"] == "job.deadline"
 
 
+def test_a_job_that_waited_beyond_its_deadline_is_not_begun(runtime):
+    runtime.start(HAUL_JOB_THREADS=1)
+    before = runtime.send(sleep_ms=4000)
+    runtime.haul.wait_event(before, "started")
+    in_two_seconds = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    job = runtime.send(deadline=in_two_seconds)
+    assert runtime.haul.wait_dead(job, timeout_s=15)["error"]["code"] == "job.deadline"
+    assert runtime.effects(job) == []
+    runtime.haul.wait_succeeded(before)
+
+
 def test_a_killed_worker_s_job_is_done_by_another(runtime):
     first = runtime.start()
     job = runtime.send(sleep_ms=4000)

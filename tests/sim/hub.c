@@ -140,7 +140,6 @@ static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdi
 /* ---- what the disk does not have yet: the hub may forget it when it crashes ---- */
 
 #define CLOCK_GOOD_US (200 * MS) /* what the runtime takes for a quick answer */
-#define CLOCK_ERROR_US (500 * MS)
 
 #define UNDOS_MAX 4096
 #define WAL_DELAY_US (600 * MS) /* after it, even what nobody waited for is on the disk */
@@ -272,15 +271,12 @@ static enum ledger_verdict look(struct job *job, const struct ledger_claim *clai
 static enum ledger_verdict claim_one(struct job *job, const struct ledger_claim *claim,
                                      const struct ledger_claims *all)
 {
-    /* Its clock is set by a quick answer: none that was long on its way because it stood still. */
-    bool is_in_time =
-        process_now()->knows_time && process_now()->stops == 0 && scenario.pause_ppm == 0;
     struct row *row = &job->row;
     note_undo((struct undo){.job = job, .row = *row});
     enum ledger_verdict verdict = look(job, claim, all);
     if (verdict != LEDGER_RUN && verdict != LEDGER_POISON)
         return verdict;
-    if (wall_us() + CLOCK_ERROR_US < job->planned_us && is_in_time)
+    if (wall_us() + CLOCK_ERROR_US < job->planned_us && is_in_time())
         violation(job, "too early", "%s is claimed %.3f s before its time", job->id,
                   (double)(job->planned_us - wall_us()) / (double)SECOND);
     row->starts = starts_before(row) + 1;
@@ -342,9 +338,18 @@ enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *cla
 
 /* ---- the end of a start ---- */
 
+static void judge_deadline(const struct job *job, const struct err *error)
+{
+    bool is_for_it = error != NULL && strcmp(error->code, "job.deadline") == 0;
+    if (is_for_it && wall_us() + CLOCK_ERROR_US < job->deadline_us && is_in_time())
+        violation(job, "too early", "%s is given up %.3f s before its deadline", job->id,
+                  (double)(job->deadline_us - wall_us()) / (double)SECOND);
+}
+
 static enum ledger_answer finish(struct job *job, const struct ledger_settlement *end)
 {
     struct row *row = &job->row;
+    judge_deadline(job, end->error);
     bool may_end = row->state == ROW_RUNNING || (row->state == ROW_ENDED && row->end == end->state);
     if (row->fence != end->fence || !may_end)
         return LEDGER_FENCED;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define STEP_US (50 * MS)
+#define STOP_MAX_US SECOND /* from the deadline until a run hears of it */
 #define RUNS_MAX 256
 #define FENCES_MAX (1 << 26)
 
@@ -53,8 +54,17 @@ void kinds_process_ended(struct process *process)
 
 /* ---- what may be said of a run that begins ---- */
 
+static bool is_past_deadline(const struct job *job, int64_t slack_us)
+{
+    return job->deadline_us != 0 && EPOCH_US + world_us > job->deadline_us + slack_us &&
+           is_in_time();
+}
+
 static void judge(struct job *job, const struct job_context *context)
 {
+    if (is_past_deadline(job, CLOCK_ERROR_US))
+        violation(job, "too late", "%s begins %.3f s after its deadline", job->id,
+                  (double)(EPOCH_US + world_us - job->deadline_us) / (double)SECOND);
     if (job->kind == KIND_IDEMPOTENT)
         return;
     if (context->attempt > job->counted_failures + 1)
@@ -77,6 +87,12 @@ static void judge(struct job *job, const struct job_context *context)
 
 /* ---- work ---- */
 
+/* The keeper, who minds deadlines, never waits for one. */
+static bool has_quick_services(void)
+{
+    return scenario.call_slow == 0 && scenario.redis_s == 0 && scenario.hub_s == 0;
+}
+
 static enum outcome work(struct job_context *context, const struct job *job, struct err *err)
 {
     int64_t left_us = job->work_us;
@@ -84,6 +100,9 @@ static enum outcome work(struct job_context *context, const struct job *job, str
         struct event_progress progress = {.phase = "work", .rows_done = 1, .rows_total = 2};
         job_progress(context, &progress);
         TRY(job_check(context, err));
+        if (has_quick_services() && is_past_deadline(job, CLOCK_ERROR_US + STOP_MAX_US))
+            violation(job, "too late", "%s works on %.3f s after its deadline", job->id,
+                      (double)(EPOCH_US + world_us - job->deadline_us) / (double)SECOND);
         int64_t step_us = left_us < STEP_US ? left_us : STEP_US;
         fiber_sleep(step_us);
         left_us -= step_us;

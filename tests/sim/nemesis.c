@@ -33,6 +33,10 @@ static void make_job(struct job *job, int number)
         job->planned_us = dice_span(10 * MS, 4 * SECOND);
     if (job->kind == KIND_FREE && job->dedupe_key == 0 && chance(80000))
         job->kind = KIND_PARENT;
+    /* That of a parent is looked at in each of its records. */
+    unsigned often = job->kind == KIND_PARENT ? 2 : 1;
+    if (job->planned_us == 0 && job->kind != KIND_JUNK && chance(often * scenario.has_deadline))
+        job->deadline_us = dice_span(50 * MS, 10 * SECOND);
     if (job->kind == KIND_ORDERED)
         job->order_key = (int)dice_between(1, scenario.key_count);
     (void)snprintf(job->id, sizeof job->id, "%c%d", job->kind == KIND_JUNK ? 'x' : 'j', number);
@@ -56,6 +60,12 @@ static void produce(void *arg, uint64_t token)
         size_t len = strlen(more);
         (void)snprintf(more + len, sizeof more - len, ",\"not_before\":\"%s\"",
                        clock_format(job->planned_us, time));
+    }
+    if (job->deadline_us > 0) {
+        job->deadline_us += EPOCH_US + world_us;
+        size_t len = strlen(more);
+        (void)snprintf(more + len, sizeof more - len, ",\"deadline\":\"%s\"",
+                       clock_format(job->deadline_us, time));
     }
     (void)snprintf(text, sizeof text,
                    "{\"specversion\":\"1.0\",\"id\":\"%s\",\"type\":\"haul.job.%s.v1\","

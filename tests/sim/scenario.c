@@ -72,6 +72,7 @@ void scenario_make(uint64_t seed)
         .key_count = (int)dice_between(1, 4),
         .commit_refused = some(400000),
         .takes_no_metadata = chance(80000),
+        .has_deadline = some(400000),
     };
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }

@@ -62,6 +62,14 @@ MUTATIONS = {
     "a parent joins too early":
         ("fan_out.c", "*ret_verdict = a->is_woken_by_net ? FAN_IN_WAIT : verdict;",
          "*ret_verdict = verdict == FAN_IN_WAIT ? FAN_IN_JOIN : verdict;"),
+    "a net ends its job":
+        ("settle_plan.c", "if (state != EVENT_CANCELLED && job_trail_is_net", "if (state == EVENT_STATE_COUNT && job_trail_is_net"),
+    "a job begins after its deadline":
+        ("work.c", "a->outcome = attempt_check_deadline(a, &a->err);", "a->outcome = OUTCOME_OK;"),
+    "a deadline by the machine's own clock":
+        ("attempt.c", "fleet_clock_us(&a->rt->clock) < a->deadline_us", "clock_wall_us() < a->deadline_us"),
+    "a deadline stops nothing that runs":
+        ("keeper.c", "if (slot->deadline_us != 0 && wall_us", "if (slot->deadline_us < 0 && wall_us"),
     "no lease":
         ("claim.c", "TRY(acquire(d, batch, arena, taken, err));",
          "for (size_t i = 0; i < batch->count; i++)\n        taken[i] = true;"),

@@ -20,6 +20,7 @@
 #define FAMILY_MAX 4
 #define JOB_ID_SIZE 16
 #define PLACES_MAX 4
+#define CLOCK_ERROR_US (500 * MS) /* of a process that is in time */
 #define DEDUPE_KEYS 4
 
 /* ---- the scenario ---- */
@@ -37,7 +38,7 @@ struct scenario {
     unsigned commit_refused; /* also when the faults are over: it is tried again */
     bool takes_no_metadata;  /* the broker, with a commit */
     unsigned alloc_fails;
-    unsigned ordered; /* of jobs */
+    unsigned ordered, has_deadline; /* of jobs */
     int key_count;
     unsigned call_stops, call_kills; /* the process that makes the call */
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
@@ -133,6 +134,8 @@ MUST_USE enum outcome service_reach(struct service *service, struct err *err);
 MUST_USE enum outcome service_return(struct service *service, struct err *err);
 int64_t latency_us(void);
 void service_down(struct service *service, int64_t for_us);
+/* The process at work had a quick answer of the hub's clock, and nothing has held it up since. */
+bool is_in_time(void);
 /* SIGSTOP for a while, or SIGKILL, in the midst of what the process does; seldom. */
 void mishap_here(void);
 void stop_for_a_while(struct process *process);
