@@ -62,7 +62,8 @@ struct fair_item {
     uint64_t tenant;    /* any number that stands for the workspace */
     uint64_t order_key; /* 0 = none */
     enum fair_priority priority;
-    int32_t cost; /* 1 .. FAIR_COST_MAX, else taken for the nearer of them */
+    int32_t cost;  /* 1 .. FAIR_COST_MAX, else taken for the nearer of them */
+    bool is_aside; /* it is no part of its tenant's backlog */
     /* The queue's. */
     enum fair_place place;
     struct fair_node holder;  /* of the order key, while it has it */
@@ -112,8 +113,10 @@ size_t fair_count(const struct fair *fair);
 size_t fair_in_flight(const struct fair *fair);
 size_t fair_tenant_count(const struct fair *fair);
 
-/* The same of one tenant; 0 when it is not known. */
+/* The same of one tenant, items that are aside left out of the backlog; 0 when it is not known. */
 size_t fair_tenant_backlog(const struct fair *fair, uint64_t tenant);
 size_t fair_tenant_in_flight(const struct fair *fair, uint64_t tenant);
+/* The greatest backlog of all tenants, and whose it is; 0 = none has one. O(tenants). */
+size_t fair_greatest_backlog(const struct fair *fair, uint64_t *ret_tenant);
 
 #endif

@@ -19,6 +19,7 @@ struct fair_tenant {
     struct fair_node node; /* first: a node is its tenant */
     struct fair_lane lanes[FAIR_PRIORITY_COUNT];
     size_t queued, in_flight;
+    size_t aside; /* of the queued */
 };
 
 struct fair_node *fair_table_find(const struct fair_table *table, uint64_t key);

@@ -120,6 +120,26 @@ struct fair_tenant *fair_tenant_find(const struct fair *fair, uint64_t tenant)
     return (struct fair_tenant *)fair_table_find(&fair->tenants, tenant);
 }
 
+static void see_backlog(struct fair_node *node, size_t *most, uint64_t *ret_tenant)
+{
+    for (; node != NULL; node = node->chain) {
+        const struct fair_tenant *tenant = (struct fair_tenant *)node;
+        if (tenant->queued - tenant->aside <= *most)
+            continue;
+        *most = tenant->queued - tenant->aside;
+        *ret_tenant = node->key;
+    }
+}
+
+size_t fair_greatest_backlog(const struct fair *fair, uint64_t *ret_tenant)
+{
+    size_t most = 0;
+    see_backlog(fair->tenants.first, &most, ret_tenant);
+    for (size_t i = 0; i < fair->tenants.bucket_count; i++)
+        see_backlog(fair->tenants.buckets[i], &most, ret_tenant);
+    return most;
+}
+
 struct fair_tenant *fair_tenant_get(struct fair *fair, uint64_t key)
 {
     struct fair_tenant *tenant = fair_tenant_find(fair, key);

@@ -34,7 +34,7 @@ struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
         return NULL;
     a->rt = rt;
     a->delivery = delivery;
-    a->is_bulk = delivery_is_bulk(delivery);
+    a->item.is_aside = a->is_bulk = delivery_is_bulk(delivery);
     a->slot.owner = delivery;
     forget_record(a);
     a->began_us = clock_monotonic_us();
@@ -53,13 +53,17 @@ void attempt_free(struct attempt *a)
     free(a);
 }
 
-void attempt_over(struct attempt *a, enum delivery_fate fate)
+void attempt_settled(struct attempt *a, enum delivery_fate fate)
 {
-    struct runtime *rt = a->rt;
-    outbox_settle(&rt->outbox, a->delivery, fate);
+    outbox_settle(&a->rt->outbox, a->delivery, fate);
     a->delivery = NULL;
     a->is_over = true;
-    queue_push(&rt->inbox, &a->node);
+}
+
+void attempt_over(struct attempt *a, enum delivery_fate fate)
+{
+    attempt_settled(a, fate);
+    queue_push(&a->rt->inbox, &a->node);
 }
 
 struct event attempt_event(struct attempt *a, enum event_state state)

@@ -118,7 +118,9 @@ MUST_USE enum outcome attempt_claimed(struct attempt *a, const struct ledger_cla
 /* The event of this attempt; uses up a sequence number. */
 struct event attempt_event(struct attempt *a, enum event_state state);
 
-/* The delivery's fate is told; the attempt goes back to the dispatcher. */
+/* The delivery's fate is told; the attempt goes back to the dispatcher, by the caller or at once.
+ */
+void attempt_settled(struct attempt *a, enum delivery_fate fate);
 void attempt_over(struct attempt *a, enum delivery_fate fate);
 
 /* ---- work.c ---- */

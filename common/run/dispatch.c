@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/gate.h"
+#include "run/share.h"
 
 #define LOOKAHEAD_US (10 * US_PER_MS)
 #define LOOKAHEAD_MAX 512
@@ -11,8 +12,7 @@
 #define COMPANY_US 200                 /* how long */
 #define CLOCK_WAIT_US (20 * US_PER_MS) /* until the hub's time is known */
 #define IDLE_US (200 * US_PER_MS)
-#define MEMORY_US (200 * US_PER_MS)      /* until memory may be there again */
-#define BACKLOG_MAX_US (500 * US_PER_MS) /* of one workspace, beyond which its jobs are demoted */
+#define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 
 /* ---- what the other threads tell ---- */
 
@@ -34,7 +34,8 @@ void dispatch_give(struct runtime *rt, struct attempts *list)
     *list = (struct attempts){NULL, NULL};
 }
 
-/* A moving average; racing writers lose one sample at worst. */
+/* A moving average; racing writers lose one sample at worst. In the sum the first job of each
+ * thread counts for nothing: it waits for connections. */
 void dispatch_note_run(struct runtime *rt, int64_t run_us)
 {
     int64_t old_us = atomic_load_explicit(&rt->run_average_us, memory_order_relaxed);
@@ -42,6 +43,8 @@ void dispatch_note_run(struct runtime *rt, int64_t run_us)
     if (next_us < 1)
         next_us = 1; /* 0 = not known yet */
     atomic_store_explicit(&rt->run_average_us, next_us, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&rt->run_count, 1, memory_order_relaxed) >= rt->conf->job_threads)
+        atomic_fetch_add_explicit(&rt->run_total_us, run_us, memory_order_relaxed);
 }
 
 static int64_t lookahead(struct runtime *rt)
@@ -70,6 +73,8 @@ static void forget(struct dispatcher *d, struct attempt *a)
         d->suspect = NULL;
     if (a->is_bulk)
         metric_add(&d->rt->metrics.buffered_bulk, -1);
+    if (a->plan.kind == PLAN_DEMOTE)
+        metric_add(&d->rt->metrics.moving, -1);
     attempt_free(a);
     metric_add(&d->rt->metrics.buffered, -1);
 }
@@ -142,20 +147,6 @@ static void drop_stale(struct dispatcher *d)
 
 /* ---- in ---- */
 
-/* More of one workspace than can be worked off soon: others must not wait behind it. */
-static bool is_over_share(struct dispatcher *d, const struct attempt *a)
-{
-    struct runtime *rt = d->rt;
-    bool may_move = a->delivery->lane == LANE_JOBS && a->delivery->priority != JOB_BULK &&
-                    a->item.order_key == 0 && a->outcome == OUTCOME_OK;
-    if (!may_move)
-        return false;
-    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, a->item.tenant);
-    int64_t average_us = atomic_load_explicit(&rt->run_average_us, memory_order_relaxed);
-    return backlog >= rt->conf->buffered_jobs_max / 4 &&
-           backlog * average_us / rt->conf->job_threads > BACKLOG_MAX_US;
-}
-
 static void settle_without_run(struct runtime *rt, struct attempt *a)
 {
     queue_push(&rt->settling, &a->node);
@@ -178,9 +169,8 @@ static void receive(struct dispatcher *d, struct attempt *a)
     } else if (a->outcome == OUTCOME_OK && attempt_not_before_us(a) > fleet_clock_us(&rt->clock)) {
         settle_plan_later(a, attempt_not_before_us(a));
         settle_without_run(rt, a);
-    } else if (is_over_share(d, a)) {
-        a->plan = (struct plan){.kind = PLAN_DEMOTE};
-        settle_without_run(rt, a);
+    } else if (share_takes(d, a)) {
+        /* It waits for the others of this round. */
     } else if (fair_push(&d->fair, &a->item, &err) != OUTCOME_OK) {
         a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
         attempt_over(a, FATE_AGAIN);
@@ -198,6 +188,8 @@ static void take_inbox(struct dispatcher *d, int64_t timeout_us)
         else
             receive(d, a);
     }
+    share_make_room(d);
+    share_give(d);
 }
 
 /* ---- out ---- */
@@ -284,6 +276,7 @@ static void go_round(struct dispatcher *d)
         clock_sleep_us(CLOCK_WAIT_US);
         return;
     }
+    share_look(d);
     bool has_handed = hand_out(d);
     /* With work in hand for a while: a wake for each job that ends would cost more than the job. */
     if (lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)

@@ -15,6 +15,7 @@
 #ifndef HAUL_RUN_DISPATCH_H
 #define HAUL_RUN_DISPATCH_H
 
+#include "model/pace.h"
 #include "run/attempt.h"
 #include "run/service_wait.h"
 
@@ -32,12 +33,15 @@ struct dispatcher {
     struct pgsql *hub;        /* NULL until it could be reached */
     struct attempts parked;   /* to be claimed again at their time; in flight */
     struct attempts suspects; /* to be claimed one at a time; in flight */
+    struct attempts moved;    /* to the bulk topic (run/share); on their way to the settler */
     struct attempt *suspect;  /* the one that runs */
     uint64_t starts;          /* makes lease tokens unique */
     struct service_wait redis_wait, hub_wait;
     int64_t clock_due_us;  /* monotonic; the hub is asked for its time */
     int64_t clock_took_us; /* the answer that the clock is set by; 0 = none yet */
     uint64_t epoch;        /* what is of an earlier one has been dropped */
+    struct pace pace;
+    int64_t room_due_us; /* monotonic; when a full buffer is looked at next */
 };
 
 MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "model/job.h"
 #include "run/dispatch.h"
 #include "run/signals.h"
@@ -175,9 +176,12 @@ static void try_delayed(struct poller *poller)
 
 /* ---- back-pressure ---- */
 
+/* What moves to the bulk topic is here for a moment only: as much again as is buffered. */
 static int64_t load_of(const struct poller *poller)
 {
-    return metric_get(&poller->rt->metrics.buffered) + (int64_t)poller->delayed_count;
+    const struct runtime *rt = poller->rt;
+    int64_t moving = num_min_i64(metric_get(&rt->metrics.moving), rt->conf->buffered_jobs_max);
+    return metric_get(&rt->metrics.buffered) - moving + (int64_t)poller->delayed_count;
 }
 
 /* Hysteresis: full at the bound, open again at half of it. True: read nothing now. */

@@ -17,6 +17,7 @@ struct run_conf {
     const char *http_address;
     int64_t http_port;
     int64_t job_threads, buffered_jobs_max, workspace_jobs_max, job_memory_bytes;
+    int64_t workspace_backlog_ms;
     int64_t lease_ttl_ms, max_starts;
     int64_t drain_timeout_ms, revoke_drain_ms;
     int64_t head_of_line_ms, commit_interval_ms, session_timeout_ms;

@@ -53,6 +53,7 @@ struct runtime {
     atomic_bool revoking;               /* nothing is claimed */
     atomic_int_fast64_t pending;        /* jobs that wait for a job thread */
     atomic_int_fast64_t run_average_us; /* of late; 0 = not known */
+    atomic_int_fast64_t run_count, run_total_us; /* jobs that have run, how long all in all */
 };
 
 #endif

@@ -166,12 +166,32 @@ static void settle_batch(struct settler *settler, struct batch *batch)
 
 /* ---- the thread ---- */
 
+/* What moves to the bulk topic is told at once and goes back together: it may be very much, and
+ * the ledger is not asked about it. Gives what is left. */
+static struct node *tell_moved(struct runtime *rt, struct node *list)
+{
+    struct node *moved = NULL, *rest = NULL, **moved_end = &moved, **rest_end = &rest;
+    for (struct node *next; list != NULL; list = next) {
+        struct attempt *a = attempt_of(list);
+        bool moves = a->plan.kind == PLAN_DEMOTE;
+        next = list->next;
+        list->next = NULL;
+        if (moves)
+            attempt_settled(a, settle_tell(a));
+        struct node ***end = moves ? &moved_end : &rest_end;
+        **end = list;
+        *end = &list->next;
+    }
+    queue_push_list(&rt->inbox, moved);
+    return rest;
+}
+
 static void *run(void *arg)
 {
     struct settler *settler = arg;
     struct runtime *rt = settler->rt;
     while (!queue_is_closed(&rt->settling)) {
-        struct node *list = queue_take_all(&rt->settling, WAIT_US);
+        struct node *list = tell_moved(rt, queue_take_all(&rt->settling, WAIT_US));
         while (list != NULL) {
             struct batch batch = {.count = 0};
             while (list != NULL && batch.count < BATCH_MAX) {

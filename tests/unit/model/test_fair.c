@@ -374,6 +374,38 @@ static void tenants_share_alike(void)
     fair_done(&fair);
 }
 
+/* What is aside runs as all the others, and is left out of the backlog alone. */
+static void some_are_aside(void)
+{
+    struct fair fair;
+    struct fair_item items[6] = {
+        {.tenant = 'a', .is_aside = true},
+        {.tenant = 'a', .is_aside = true},
+        {.tenant = 'a'},
+        {.tenant = 'b'},
+        {.tenant = 'b'},
+        {.tenant = 'c'},
+    };
+    uint64_t tenant = 0;
+    fair_init(&fair, 0);
+    CHECK_INT(fair_greatest_backlog(&fair, &tenant), 0);
+    for (size_t i = 0; i < COUNT(items); i++)
+        push(&fair, &items[i]);
+    CHECK_INT(fair_count(&fair), 6);
+    CHECK_INT(fair_tenant_backlog(&fair, 'a'), 1);
+    CHECK_INT(fair_greatest_backlog(&fair, &tenant), 2);
+    CHECK_INT(tenant, 'b');
+    CHECK(fair_take(&fair) == &items[0]);
+    CHECK_INT(fair_tenant_backlog(&fair, 'a'), 1);
+    CHECK(fair_remove(&fair, &items[1]) && fair_remove(&fair, &items[3]));
+    CHECK_INT(fair_tenant_backlog(&fair, 'a'), 1);
+    CHECK_INT(fair_tenant_backlog(&fair, 'b'), 1);
+    fair_end(&fair, &items[0]);
+    CHECK(fair_remove(&fair, &items[2]));
+    CHECK_INT(fair_tenant_backlog(&fair, 'a'), 0);
+    fair_done(&fair);
+}
+
 static CU_TestInfo tests[] = {
     {"known orders", known_orders},
     {"known counts", known_counts},
@@ -381,6 +413,7 @@ static CU_TestInfo tests[] = {
     {"matching are removed", matching_are_removed},
     {"agrees with a naive model", agrees_with_a_naive_model},
     {"tenants share alike", tenants_share_alike},
+    {"some are aside", some_are_aside},
     CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("model/fair", tests)

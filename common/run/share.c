@@ -1,0 +1,105 @@
+/* share: see share.h. */
+#include "run/share.h"
+
+#include "base/clock.h"
+#include "base/num.h"
+
+#define ROOM_EVERY_US (100 * US_PER_MS)
+#define LEAST_PART 16 /* this part of the buffer is everybody's, however full it is */
+
+void share_look(struct dispatcher *d)
+{
+    struct runtime *rt = d->rt;
+    struct pace_seen seen = {
+        .now_us = clock_monotonic_us(),
+        .ended = atomic_load_explicit(&rt->run_count, memory_order_relaxed),
+        .run_us = atomic_load_explicit(&rt->run_total_us, memory_order_relaxed),
+        .running = metric_get(&rt->metrics.running),
+    };
+    pace_look(&d->pace, &seen);
+}
+
+static int64_t room(const struct runtime *rt)
+{
+    int64_t max = rt->conf->buffered_jobs_max;
+    int64_t held = metric_get(&rt->metrics.buffered) - metric_get(&rt->metrics.moving);
+    return num_max_i64(max - held, max / LEAST_PART);
+}
+
+/* All that waits, by all threads; or what waits of one workspace, by as many as its cap lets run.
+ */
+static bool takes_long(const struct dispatcher *d, int64_t backlog)
+{
+    const struct runtime *rt = d->rt;
+    int64_t threads = rt->conf->job_threads, cap = rt->workspace_jobs_max;
+    int64_t all = metric_get(&rt->metrics.buffered) - metric_get(&rt->metrics.buffered_bulk) -
+                  metric_get(&rt->metrics.moving);
+    int64_t turns = num_max_i64(all / threads, cap == 0 ? 0 : backlog / cap);
+    return turns * pace_mean_us(&d->pace) > rt->conf->workspace_backlog_ms * US_PER_MS;
+}
+
+/* Held records of retry topics have waited before; what is no good job is told at once. */
+static bool may_move(const struct attempt *a)
+{
+    return a->delivery->lane == LANE_JOBS && a->delivery->priority != JOB_BULK &&
+           a->item.order_key == 0 && a->outcome == OUTCOME_OK;
+}
+
+static void take(struct dispatcher *d, struct attempt *a)
+{
+    a->plan = (struct plan){.kind = PLAN_DEMOTE};
+    metric_add(&d->rt->metrics.moving, 1);
+    attempts_add(&d->moved, a);
+}
+
+bool share_takes(struct dispatcher *d, struct attempt *a)
+{
+    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, a->item.tenant);
+    if (!may_move(a) || backlog <= room(d->rt) || !takes_long(d, backlog))
+        return false;
+    take(d, a);
+    return true;
+}
+
+struct excess {
+    uint64_t tenant;
+    size_t stays; /* so many more of it */
+};
+
+static bool is_excess(const struct fair_item *item, void *context)
+{
+    struct excess *excess = context;
+    const void *a = (const char *)item - offsetof(struct attempt, item);
+    if (item->tenant != excess->tenant || !may_move(a))
+        return false;
+    if (excess->stays == 0)
+        return true;
+    excess->stays--;
+    return false;
+}
+
+void share_make_room(struct dispatcher *d)
+{
+    struct excess excess = {0};
+    int64_t now_us = clock_monotonic_us();
+    if (now_us < d->room_due_us)
+        return;
+    d->room_due_us = now_us + ROOM_EVERY_US;
+    int64_t most = (int64_t)fair_greatest_backlog(&d->fair, &excess.tenant), free = room(d->rt);
+    if (most - free < d->rt->conf->buffered_jobs_max / LEAST_PART || !takes_long(d, most))
+        return;
+    excess.stays = (size_t)(most + free) / 2;
+    struct fair_item *item = fair_remove_matching(&d->fair, is_excess, &excess);
+    while (item != NULL) {
+        struct fair_item *next = item->matched;
+        take(d, attempt_of_item(item));
+        item = next;
+    }
+}
+
+void share_give(struct dispatcher *d)
+{
+    if (d->moved.first != NULL)
+        queue_push_list(&d->rt->settling, &d->moved.first->node);
+    d->moved = (struct attempts){NULL, NULL};
+}

@@ -1,0 +1,184 @@
+/* share: which jobs move to the bulk topic. */
+#include "run/share.h"
+
+#include "check.h"
+
+#define MS INT64_C(1000)
+#define MAX 400
+
+struct stage {
+    struct run_conf conf;
+    struct runtime rt;
+    struct dispatcher d;
+    struct attempt attempts[MAX];
+    struct delivery deliveries[MAX];
+    size_t count;
+};
+
+static struct stage *begin(int64_t mean_us)
+{
+    static struct stage stage;
+    stage = (struct stage){
+        .conf = {.buffered_jobs_max = 120, .job_threads = 2, .workspace_backlog_ms = 500}};
+    stage.rt.conf = &stage.conf;
+    stage.d = (struct dispatcher){.rt = &stage.rt, .pace = {.mean_us = mean_us}};
+    queue_init(&stage.rt.settling);
+    fair_init(&stage.d.fair, 0);
+    return &stage;
+}
+
+static void end(struct stage *stage)
+{
+    fair_done(&stage->d.fair);
+    queue_done(&stage->rt.settling);
+}
+
+static struct attempt *arrive(struct stage *stage, uint64_t tenant)
+{
+    struct attempt *a = &stage->attempts[stage->count];
+    a->delivery = &stage->deliveries[stage->count++];
+    *a->delivery = (struct delivery){.lane = LANE_JOBS, .priority = JOB_DEFAULT};
+    a->item.tenant = tenant;
+    a->item.priority = FAIR_DEFAULT;
+    metric_add(&stage->rt.metrics.buffered, 1);
+    return a;
+}
+
+/* True: it moves. */
+static bool decide(struct stage *stage, struct attempt *a)
+{
+    struct err err = {0};
+    if (share_takes(&stage->d, a))
+        return true;
+    CHECK_OK(fair_push(&stage->d.fair, &a->item, &err), &err);
+    return false;
+}
+
+/* How many of so many stay. */
+static size_t stays(struct stage *stage, uint64_t tenant, size_t count)
+{
+    size_t stay = 0;
+    for (size_t i = 0; i < count; i++)
+        stay += !decide(stage, arrive(stage, tenant));
+    return stay;
+}
+
+static size_t given(struct stage *stage)
+{
+    size_t before = queue_count(&stage->rt.settling);
+    share_give(&stage->d);
+    return queue_count(&stage->rt.settling) - before;
+}
+
+static void what_is_worked_off_soon_stays(void)
+{
+    static const struct {
+        int64_t mean_us;
+        size_t stay;
+    } cases[] = {{0, 119}, {20, 119}, {8 * MS, 119}, {9 * MS, 111}, {100 * MS, 60}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stage *stage = begin(cases[i].mean_us);
+        size_t stay = stays(stage, 1, 119);
+        CHECK_INT(stay, cases[i].stay);
+        CHECK_INT(given(stage), 119 - stay);
+        CHECK_INT(metric_get(&stage->rt.metrics.moving), 119 - stay);
+        CHECK_INT(stage->attempts[118].plan.kind, stay == 119 ? PLAN_NONE : PLAN_DEMOTE);
+        end(stage);
+    }
+}
+
+static void each_has_as_much_as_is_left(void)
+{
+    struct stage *stage = begin(100 * MS);
+    CHECK_INT(stays(stage, 1, 100), 60);
+    CHECK_INT(stays(stage, 2, 100), 30);
+    CHECK_INT(stays(stage, 3, 100), 15);
+    CHECK_INT(stays(stage, 4, 1), 1);
+    CHECK_INT(stays(stage, 1, 1), 0);
+    end(stage);
+}
+
+/* However full it is. */
+static void a_few_are_always_within_a_share(void)
+{
+    struct stage *stage = begin(0);
+    CHECK_INT(stays(stage, 1, 130), 130);
+    stage->d.pace.mean_us = 100 * MS;
+    CHECK_INT(stays(stage, 2, 20), 120 / 16 + 1);
+    end(stage);
+}
+
+static void a_cap_makes_it_longer(void)
+{
+    struct stage *stage = begin(20 * MS);
+    stage->conf.job_threads = 16;
+    CHECK_INT(stays(stage, 1, 100), 100);
+    stage->rt.workspace_jobs_max = 2;
+    CHECK_INT(stays(stage, 1, 10), 0);
+    end(stage);
+}
+
+static void some_never_move(void)
+{
+    struct stage *stage = begin(100 * MS);
+    (void)stays(stage, 1, 100);
+    struct attempt *ordered = arrive(stage, 1), *bulk = arrive(stage, 1), *retry = arrive(stage, 1),
+                   *bad = arrive(stage, 1), *urgent = arrive(stage, 1);
+    ordered->item.order_key = 7;
+    bulk->delivery->priority = JOB_BULK;
+    retry->delivery->lane = 0;
+    bad->outcome = OUTCOME_POISON;
+    urgent->delivery->priority = JOB_INTERACTIVE;
+    CHECK(!decide(stage, ordered) && !decide(stage, bulk) && !decide(stage, retry));
+    CHECK(!decide(stage, bad));
+    CHECK(decide(stage, urgent));
+    end(stage);
+}
+
+/* They take their room, but who sent them still has a share of the rest. */
+static void bulk_jobs_count_for_nothing(void)
+{
+    struct stage *stage = begin(100 * MS);
+    for (int i = 0; i < 60; i++) {
+        struct attempt *a = arrive(stage, 1);
+        a->delivery->priority = JOB_BULK;
+        a->item.priority = FAIR_BULK;
+        a->item.is_aside = true;
+        metric_add(&stage->rt.metrics.buffered_bulk, 1);
+        CHECK(!decide(stage, a));
+    }
+    CHECK_INT(stays(stage, 1, 100), 30);
+    end(stage);
+}
+
+static void the_newest_make_room(void)
+{
+    struct stage *stage = begin(0);
+    CHECK_INT(stays(stage, 2, 10), 10);
+    CHECK_INT(stays(stage, 1, 110), 110);
+    share_make_room(&stage->d);
+    CHECK_INT(given(stage), 0);
+    stage->d.pace.mean_us = 100 * MS;
+    stage->d.room_due_us = 0;
+    share_make_room(&stage->d);
+    CHECK_INT(given(stage), 110 - (110 + 7) / 2);
+    CHECK_INT(fair_tenant_backlog(&stage->d.fair, 1), 58);
+    CHECK_INT(fair_tenant_backlog(&stage->d.fair, 2), 10);
+    CHECK_INT(stage->attempts[10 + 57].plan.kind, PLAN_NONE);
+    CHECK_INT(stage->attempts[10 + 58].plan.kind, PLAN_DEMOTE);
+    share_make_room(&stage->d); /* not again at once */
+    CHECK_INT(given(stage), 0);
+    end(stage);
+}
+
+static CU_TestInfo tests[] = {
+    {"what is worked off soon stays", what_is_worked_off_soon_stays},
+    {"each has as much as is left", each_has_as_much_as_is_left},
+    {"a few are always within a share", a_few_are_always_within_a_share},
+    {"a cap makes it longer", a_cap_makes_it_longer},
+    {"some never move", some_never_move},
+    {"bulk jobs count for nothing", bulk_jobs_count_for_nothing},
+    {"the newest make room", the_newest_make_room},
+    CU_TEST_INFO_NULL,
+};
+CHECK_MAIN("run/share", tests)
