@@ -74,6 +74,26 @@ static int partition_of(const struct topic *topic, const struct kafka_record *re
     return (int)(hash % (unsigned)topic->partitions);
 }
 
+static int number_behind(struct slice text, const char *mark)
+{
+    const char *at = memmem(text.data, text.len, mark, strlen(mark));
+    int number = 0;
+    if (at == NULL)
+        return 0;
+    for (at += strlen(mark); at < text.data + text.len && *at >= '0' && *at <= '9'; at++)
+        number = number * 10 + (*at - '0');
+    return number < LIVES_MAX ? number : LIVES_MAX - 1;
+}
+
+static int redrives_of(const struct record *record)
+{
+    for (size_t i = 0; i < record->header_count; i++) {
+        if (strcmp(record->headers[i].name, HEADER_REDRIVES) == 0)
+            return number_behind(record->headers[i].value, "");
+    }
+    return 0;
+}
+
 /* What is told about a job that has ended must be what the ledger says, once and for all. */
 static void note_event(const struct record *record)
 {
@@ -94,11 +114,15 @@ static void note_event(const struct record *record)
                       job->id, job->told[state], job->releases);
         if (!event_state_is_terminal(state))
             return;
-        if (job->kind != KIND_IDEMPOTENT && (job->row.state != ROW_ENDED || job->row.end != state))
+        int life = number_behind(record->value, "\"redrive_count\":");
+        bool is_past = state == EVENT_DEAD_LETTERED && life < job->row.redrive_count;
+        if (job->kind != KIND_IDEMPOTENT && !is_past &&
+            (job->row.state != ROW_ENDED || job->row.end != state))
             violation(job, "told what is not so", "%s is told as %s, the ledger knows it as %s",
                       job->id, event_state_name(state),
                       job->row.state == ROW_ENDED ? event_state_name(job->row.end) : "not ended");
-        if (state == EVENT_DEAD_LETTERED && job->dead_letters == 0)
+        job->told_dead[life] += state == EVENT_DEAD_LETTERED;
+        if (state == EVENT_DEAD_LETTERED && job->letters[life] == 0)
             violation(job, "told before its letter",
                       "%s is told as given up, but no dead letter "
                       "is there",
@@ -111,9 +135,13 @@ static void note_dead_letter(const struct record *record)
     struct job *job = record->job;
     if (job == NULL)
         return;
+    int life = redrives_of(record);
     job->dead_letters++;
-    trace("dead letter", "%s", job->id);
-    bool is_dead = job->row.state == ROW_ENDED && job->row.end == EVENT_DEAD_LETTERED;
+    job->letters[life]++;
+    trace("dead letter", "%s, put back %d times", job->id, life);
+    nemesis_sees_letter(record, life);
+    bool is_dead = (job->row.state == ROW_ENDED && job->row.end == EVENT_DEAD_LETTERED) ||
+                   life < job->row.redrive_count;
     if (job->kind != KIND_JUNK && job->kind != KIND_IDEMPOTENT && !is_dead)
         violation(job, "a dead letter of the living", "%s is put on the dead-letter topic",
                   job->id);

@@ -47,6 +47,14 @@ struct topic *topic_find(const char *name); /* makes it when there is none */
 /* Adds a copy, gives its offset. Events and dead letters are noted with their jobs. */
 int64_t broker_append(const struct kafka_record *record);
 
+/* As in model/job.h, whose struct job is another one. */
+#define HEADER_ATTEMPT "haul-attempt"
+#define HEADER_NOT_BEFORE "haul-not-before"
+#define HEADER_REDRIVES "haul-redrive-count"
+
+/* A dead letter is there: an operator may put it back. */
+void nemesis_sees_letter(const struct record *letter, int redrive_count);
+
 /* ---- the group ---- */
 
 struct place { /* a partition, as a member has it */

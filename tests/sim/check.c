@@ -44,8 +44,9 @@ void check_print_open(void)
 static void check_job(const struct job *job)
 {
     int ends = 0;
+    int life = job->row.redrive_count;
     for (enum event_state state = EVENT_SUCCEEDED; state < EVENT_STATE_COUNT; state++)
-        ends += job->told[state] > 0;
+        ends += state == EVENT_DEAD_LETTERED ? job->told_dead[life] > 0 : job->told[state] > 0;
     /* A child may be told by a process that slept, when all others have been asked to end. */
     bool is_unseen = job->row.state == ROW_NONE && (!job->is_produced || job->open_records > 0);
     if (job->kind == KIND_JUNK || (job->kind == KIND_CHILD && is_unseen))
@@ -56,7 +57,11 @@ static void check_job(const struct job *job)
     if (succeeded && job->applied != 1)
         violation(job, "effect", "%s succeeded, its effect was applied %d times", job->id,
                   job->applied);
-    if (succeeded && job->dead_letters > 0 && job->kind != KIND_IDEMPOTENT)
+    if (job->put_back > life)
+        violation(job, "put back for nothing",
+                  "%s was put back, the ledger knows of %d times of %d", job->id, life,
+                  job->put_back);
+    if (succeeded && job->letters[life] > 0 && job->kind != KIND_IDEMPOTENT)
         violation(job, "one end", "%s succeeded and is a dead letter", job->id);
     if (job->row.end == EVENT_DEAD_LETTERED && strcmp(job->row.error_code, "sim.retry") == 0 &&
         job->counted_failures < 3 && job->deadline_us == 0)

@@ -234,6 +234,21 @@ static int starts_before(const struct row *row)
     return row->starts - (row->state == ROW_RUNNING && row->owner == process_now());
 }
 
+/* Put back: its next life. */
+static void reopen(struct job *job, const struct ledger_claim *claim)
+{
+    struct row *row = &job->row;
+    row->state = ROW_WAITING;
+    row->attempt = claim->attempt;
+    row->redrive_count = claim->redrive_count;
+    row->starts = 0;
+    row->due_us = 0;
+    row->place = claim->is_ordered ? ++last_place : 0;
+    job->cancel_asked = false;
+    job->deaths = 0;
+    trace("ledger", "%s lives again, put back %d times", job->id, row->redrive_count);
+}
+
 static enum ledger_verdict look(struct job *job, const struct ledger_claim *claim,
                                 const struct ledger_claims *all)
 {
@@ -244,6 +259,9 @@ static enum ledger_verdict look(struct job *job, const struct ledger_claim *clai
                             .attempt = claim->attempt,
                             .redrive_count = claim->redrive_count,
                             .place = claim->is_ordered ? ++last_place : 0};
+    if (row->state == ROW_ENDED && row->end == EVENT_DEAD_LETTERED &&
+        claim->redrive_count > row->redrive_count)
+        reopen(job, claim);
     if (row->state == ROW_ENDED)
         return LEDGER_DONE;
     if (job->cancel_asked) {

@@ -55,9 +55,12 @@ bool job_is_settled(const struct job *job)
         return job->told[EVENT_SUCCEEDED] > 0 ||
                (job->told[EVENT_DEAD_LETTERED] > 0 && job->dead_letters > 0) ||
                job->told[EVENT_CANCELLED] > 0;
-    if (job->row.state != ROW_ENDED || job->told[job->row.end] == 0)
+    if (job->row.state != ROW_ENDED)
         return false;
-    return job->row.end != EVENT_DEAD_LETTERED || job->dead_letters > 0;
+    int life = job->row.redrive_count;
+    if (job->row.end == EVENT_DEAD_LETTERED)
+        return job->told_dead[life] > 0 && job->letters[life] > 0;
+    return job->told[job->row.end] > 0;
 }
 
 /* ---- services ---- */

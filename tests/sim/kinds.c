@@ -79,7 +79,8 @@ static void judge(struct job *job, const struct job_context *context)
     /* Without memory a job may be put aside before it is known that it has a key. */
     bool has_order = job->order_key != 0 && scenario.alloc_fails == 0;
     for (int i = 0; has_order && i < job->number - 1; i++) {
-        if (jobs[i].order_key == job->order_key && jobs[i].row.state != ROW_ENDED)
+        bool is_earlier = jobs[i].row.redrive_count == 0; /* what was put back is behind all */
+        if (is_earlier && jobs[i].order_key == job->order_key && jobs[i].row.state != ROW_ENDED)
             violation(job, "order", "%s runs before %s of the same key has ended", job->id,
                       jobs[i].id);
     }

@@ -93,6 +93,62 @@ void produce_jobs(void)
     }
 }
 
+static bool is_over; /* all are asked to end */
+
+/* ---- an operator, as `haul dlq replay` does it ---- */
+
+struct letter {
+    struct job *job;
+    struct kafka_record record;
+    struct kafka_header *headers;
+    char count[12];
+    int life;
+};
+
+static void put_back(void *arg, uint64_t token)
+{
+    struct letter *letter = arg;
+    struct job *job = letter->job;
+    (void)token;
+    bool is_dead = job->row.state == ROW_ENDED && job->row.end == EVENT_DEAD_LETTERED;
+    if (is_over || !is_dead || job->row.redrive_count > letter->life)
+        return;
+    job->put_back = letter->life + 1;
+    trace("operator", "puts %s back", job->id);
+    (void)broker_append(&letter->record);
+    if (chance(scenario.record_twice))
+        (void)broker_append(&letter->record);
+}
+
+void nemesis_sees_letter(const struct record *from, int life)
+{
+    bool may = (from->job->kind == KIND_FREE || from->job->kind == KIND_ORDERED) &&
+               from->job->how != HOW_KILL && life + 2 < LIVES_MAX;
+    if (!may || scenario.calm || !chance(scenario.put_back))
+        return;
+    struct letter *letter = calloc(1, sizeof *letter);
+    struct kafka_header *headers = calloc(from->header_count + 1, sizeof *headers);
+    size_t count = 0;
+    if (letter == NULL || headers == NULL)
+        abort();
+    *letter = (struct letter){.job = from->job, .headers = headers, .life = life};
+    for (size_t i = 0; i < from->header_count; i++) {
+        const char *name = from->headers[i].name;
+        if (strcmp(name, HEADER_REDRIVES) != 0 && strcmp(name, HEADER_ATTEMPT) != 0 &&
+            strcmp(name, HEADER_NOT_BEFORE) != 0)
+            headers[count++] = from->headers[i];
+    }
+    (void)snprintf(letter->count, sizeof letter->count, "%d", life + 1);
+    headers[count++] = (struct kafka_header){HEADER_REDRIVES, slice_of(letter->count)};
+    letter->record = (struct kafka_record){.topic = topics_of_jobs[0],
+                                           .partition = -1,
+                                           .key = from->key,
+                                           .value = from->value,
+                                           .headers = headers,
+                                           .header_count = count};
+    plan_at(world_us + dice_span(MS, 5 * SECOND), put_back, letter, 0);
+}
+
 /* ---- harm ---- */
 
 static struct process *someone(void)
@@ -214,8 +270,6 @@ static void on_calm(void *arg, uint64_t token)
 }
 
 /* ---- starting, and starting again ---- */
-
-static bool is_over;
 
 static void on_start(void *arg, uint64_t place)
 {

@@ -73,6 +73,7 @@ void scenario_make(uint64_t seed)
         .commit_refused = some(400000),
         .takes_no_metadata = chance(80000),
         .has_deadline = some(400000),
+        .put_back = some(800000),
     };
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }

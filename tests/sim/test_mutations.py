@@ -104,6 +104,12 @@ MUTATIONS = {
          "(events_tell(&a->rt->outbox, topic, event), OUTCOME_OK);"),
     "a dead letter is not sent":
         ("settle_tell.c", "if (event->state != EVENT_DEAD_LETTERED ||", "if (event->state != EVENT_ACCEPTED ||"),
+    "a job that is put back stays dead":
+        ("attempt.c", ".redrive_count = a->trail.redrive_count,\n        .not_before_us", ".redrive_count = 0,\n        .not_before_us"),
+    "a letter forgets how often its job was put back":
+        ("settle_tell.c", "    a->trail.redrive_count = a->redrive_count;\n", "    a->trail.redrive_count = 0;\n"),
+    "an event forgets how often its job was put back":
+        ("attempt.c", "                          .redrive_count = a->redrive_count,\n", "                          .redrive_count = 0,\n"),
     "a dead letter and its event are sent at once":
         ("settle_tell.c", "TRY(events_tell_behind(topic, event, a->delivery, err));",
          "TRY(events_tell_surely(&a->rt->outbox, topic, event, a->delivery, err));"),

@@ -20,6 +20,7 @@
 #define FAMILY_MAX 4
 #define JOB_ID_SIZE 16
 #define PLACES_MAX 4
+#define LIVES_MAX 4               /* of a job: the first, and one each time it is put back */
 #define CLOCK_ERROR_US (500 * MS) /* of a process that is in time */
 #define DEDUPE_KEYS 4
 
@@ -39,6 +40,7 @@ struct scenario {
     bool takes_no_metadata;  /* the broker, with a commit */
     unsigned alloc_fails;
     unsigned ordered, has_deadline; /* of jobs */
+    unsigned put_back;              /* of dead letters */
     int key_count;
     unsigned call_stops, call_kills; /* the process that makes the call */
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
@@ -109,6 +111,9 @@ struct job {
     int open_records; /* on the topics that workers read, not complete */
     int told[EVENT_STATE_COUNT];
     int dead_letters, releases;
+    /* By redrive count: what is there of each life. */
+    int letters[LIVES_MAX], told_dead[LIVES_MAX];
+    int put_back; /* the greatest count that an operator has put it back with */
 };
 extern struct job jobs[JOBS_MAX];
 extern int job_count;
