@@ -56,6 +56,20 @@ void arena_done(struct arena *arena)
     arena->overflowed = arena->capped = false;
 }
 
+void arena_recycle(struct arena *arena)
+{
+    while (arena->head != NULL && (arena->head->older != NULL || ALLOC_EACH))
+        drop_newest(arena);
+    if (arena->head != NULL && arena->head->size != BLOCK_MIN)
+        drop_newest(arena); /* the first one was made for something large */
+    if (arena->head != NULL) {
+        arena->head->used = 0;
+        arena->head->next_size = 2 * BLOCK_MIN;
+    }
+    arena->used_bytes = 0;
+    arena->overflowed = arena->capped = false;
+}
+
 static void *push_block(struct arena *arena, size_t size, size_t next_size, size_t take)
 {
     struct arena_block *block = NULL;

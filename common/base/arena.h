@@ -38,6 +38,9 @@ void arena_init(struct arena *arena, size_t cap_bytes);
 /* Frees everything. Takes an arena that is zeroed or done. */
 void arena_done(struct arena *arena);
 
+/* Empties it for the next use: keeps one block, so that a job after a job allocates nothing. */
+void arena_recycle(struct arena *arena);
+
 /* Zeroed memory aligned for any type; NULL when the cap or the machine is exhausted, or when
  * count * size overflows. */
 void *arena_alloc(struct arena *arena, size_t size);

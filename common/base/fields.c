@@ -10,7 +10,7 @@
 const struct field *fields_find(const struct field_table *table, const char *name)
 {
     for (size_t i = 0; i < table->count; i++) {
-        if (strcmp(table->fields[i].name, name) == 0)
+        if (text_eq(table->fields[i].name, name))
             return &table->fields[i];
     }
     return NULL;

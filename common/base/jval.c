@@ -6,7 +6,7 @@ const struct jval *jval_get(const struct jval *value, const char *name)
     if (value == NULL || value->type != JVAL_OBJECT)
         return NULL;
     for (size_t i = 0; i < value->object.count; i++) {
-        if (strcmp(value->object.members[i].name, name) == 0)
+        if (text_eq(value->object.members[i].name, name))
             return &value->object.members[i].value;
     }
     return NULL;

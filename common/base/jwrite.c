@@ -243,13 +243,31 @@ static void add_escapes(struct str *out, struct slice text)
     }
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* True when none of eight bytes is a control, a quote, a backslash, or beyond ASCII. A borrow may
+ * only make a byte after such a one look like it too. */
+static bool are_letters(uint64_t eight)
+{
+    uint64_t quote = eight ^ EACH('"'), backslash = eight ^ EACH('\\');
+    uint64_t found = (eight - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1)) | eight;
+    return (found & EACH(0x80)) == 0;
+}
+
 /* Most texts are letters alone: one copy, no look at each for its length. */
 static bool add_letters(struct str *out, struct slice text)
 {
     char *to = str_reserve(out, text.len);
     if (to == NULL)
         return true;
-    for (size_t i = 0; i < text.len; i++) {
+    size_t i = 0;
+    for (uint64_t eight; i + sizeof eight <= text.len; i += sizeof eight) {
+        memcpy(&eight, text.data + i, sizeof eight);
+        if (!are_letters(eight))
+            return false;
+        memcpy(to + i, &eight, sizeof eight);
+    }
+    for (; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
         if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
             return false;

@@ -87,6 +87,12 @@ static inline struct slice slice_of(const char *text)
 bool slice_eq(struct slice a, struct slice b);
 bool slice_is(struct slice a, const char *text);
 
+/* Most names that are not the one differ in the first letter: no call for those. */
+static inline bool text_eq(const char *a, const char *b)
+{
+    return a[0] == b[0] && strcmp(a, b) == 0;
+}
+
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool utf8_is_valid(const char *bytes, size_t len);
 /* The length (1 to 4) of the well-formed sequence that `bytes` (len > 0) begins with; 0 = none. */

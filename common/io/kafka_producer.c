@@ -80,8 +80,8 @@ static enum outcome fill_producer(rd_kafka_conf_t *settings,
         {"message.timeout.ms", num_max_i64(delivery_ms, options->linger_ms + 1)},
         {"topic.metadata.propagation.max.ms", num_min_i64(delivery_ms, 10000)},
         {"retry.backoff.ms", 50},
-        {"batch.size",
-         65536}, /* larger ones are memory that the system gives and takes each time */
+        /* Larger ones are memory that the system gives and takes each time (M_MMAP_THRESHOLD). */
+        {"batch.size", 240000},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         TRY(kafka_settings_int(settings, numbers[i].name, numbers[i].value, err));

@@ -11,6 +11,7 @@
 
 #define WORKSPACE_ID_MAX 512 /* bytes of its 128 characters */
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
+#define SPARE_MAX 256 /* attempts that are kept for reuse: as many as a burst of records */
 
 /* Nothing of the record is known (any more). */
 static void forget_record(struct attempt *a)
@@ -27,9 +28,21 @@ static void forget_record(struct attempt *a)
     a->deadline_us = 0;
 }
 
+/* Of an attempt that is over: it and a block for its arena cost no allocation. */
+static struct attempt *take_spare(struct runtime *rt)
+{
+    struct node *node = queue_count(&rt->spare) == 0 ? NULL : queue_try(&rt->spare);
+    if (node == NULL)
+        return calloc(1, sizeof(struct attempt));
+    struct attempt *a = attempt_of(node);
+    struct arena arena = a->arena;
+    *a = (struct attempt){.arena = arena};
+    return a;
+}
+
 struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
 {
-    struct attempt *a = calloc(1, sizeof *a);
+    struct attempt *a = take_spare(rt);
     if (a == NULL)
         return NULL;
     a->rt = rt;
@@ -39,7 +52,7 @@ struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
     forget_record(a);
     a->began_us = clock_monotonic_us();
     a->result = str_with_max(RESULT_BYTES_MAX);
-    arena_init(&a->arena, (size_t)rt->conf->job_memory_bytes);
+    a->arena.cap_bytes = (size_t)rt->conf->job_memory_bytes;
     atomic_store(&delivery->holds, 1);
     atomic_store(&delivery->failed, false);
     return a;
@@ -49,8 +62,22 @@ void attempt_free(struct attempt *a)
 {
     gate_leave(a);
     str_done(&a->result);
+    if (queue_count(&a->rt->spare) < SPARE_MAX) {
+        arena_recycle(&a->arena);
+        queue_push(&a->rt->spare, &a->node);
+        return;
+    }
     arena_done(&a->arena);
     free(a);
+}
+
+void attempts_forget_spare(struct runtime *rt)
+{
+    struct node *node;
+    while ((node = queue_try(&rt->spare)) != NULL) {
+        arena_done(&attempt_of(node)->arena);
+        free(attempt_of(node));
+    }
 }
 
 void attempt_settled(struct attempt *a, enum delivery_fate fate)
@@ -64,6 +91,16 @@ void attempt_over(struct attempt *a, enum delivery_fate fate)
 {
     attempt_settled(a, fate);
     queue_push(&a->rt->inbox, &a->node);
+}
+
+void attempts_over(struct attempt *const *list, const enum delivery_fate *fates, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        attempt_settled(list[i], fates[i]);
+        list[i]->node.next = i + 1 < count ? &list[i + 1]->node : NULL;
+    }
+    if (count > 0)
+        queue_push_list(&list[0]->rt->inbox, &list[0]->node);
 }
 
 struct event attempt_event(struct attempt *a, enum event_state state)

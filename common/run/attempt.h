@@ -92,6 +92,8 @@ static inline struct attempt *attempt_of_item(struct fair_item *item)
 /* NULL without memory. */
 struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery);
 void attempt_free(struct attempt *a);
+/* Frees what attempt_free keeps for the next ones. */
+void attempts_forget_spare(struct runtime *rt);
 
 /* Reads its record: the fields from `trail` to `deadline_us`; outcome and err when it is no good
  * job. RETRY "no_memory": to be taken again. */
@@ -122,6 +124,8 @@ struct event attempt_event(struct attempt *a, enum event_state state);
  */
 void attempt_settled(struct attempt *a, enum delivery_fate fate);
 void attempt_over(struct attempt *a, enum delivery_fate fate);
+/* The same for many, with one wake. */
+void attempts_over(struct attempt *const *list, const enum delivery_fate *fates, size_t count);
 
 /* ---- work.c ---- */
 

@@ -2,6 +2,7 @@
 #include "run/breakers_private.h"
 
 #include "base/clock.h"
+#include "run/thread.h"
 
 #include <stdlib.h>
 
@@ -35,10 +36,11 @@ enum outcome breakers_open(const struct breakers_options *options, struct breake
     pthread_mutex_init(&b->lock, NULL);
     init_cond(&b->wake);
     breakers_refresh(b); /* so that the first job finds how the fleet stands */
-    if (pthread_create(&b->thread, NULL, breakers_thread, b) != 0) {
+    outcome = thread_start(&b->thread, "breakers", breakers_thread, b, err);
+    if (outcome != OUTCOME_OK) {
         rconn_close(b->conn);
         free(b);
-        return FAIL(err, OUTCOME_RETRY, "no_thread", "no thread for the breakers");
+        return outcome;
     }
     *ret_breakers = b;
     return OUTCOME_OK;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "run/gate.h"
 #include "run/share.h"
+#include "run/thread.h"
 
 #define LOOKAHEAD_US (10 * US_PER_MS)
 #define LOOKAHEAD_MAX 512
@@ -329,11 +330,12 @@ enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err
     fair_init(&d->fair, (size_t)rt->workspace_jobs_max);
     TRY(rconn_open(&rt->conf->redis, &d->redis, err));
     atomic_fetch_add(&rt->threads_alive, 1);
-    if (pthread_create(&d->thread, NULL, run, d) == 0)
+    enum outcome outcome = thread_start(&d->thread, "dispatcher", run, d, err);
+    if (outcome == OUTCOME_OK)
         return OUTCOME_OK;
     atomic_fetch_sub(&rt->threads_alive, 1);
     rconn_close(d->redis);
-    return FAIL(err, OUTCOME_RETRY, "no_memory", "can't start the dispatcher's thread");
+    return outcome;
 }
 
 void dispatch_join(struct dispatcher *d)

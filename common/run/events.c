@@ -12,7 +12,6 @@
 
 struct outgoing {
     struct str text;
-    struct kafka_header headers[1];
     struct kafka_record record;
 };
 
@@ -31,11 +30,7 @@ static enum outcome write_event(const char *topic, const struct event *event, st
     to->record = (struct kafka_record){.topic = topic,
                                        .partition = -1,
                                        .key = slice_of(event->job_id),
-                                       .value = str_slice(&to->text),
-                                       .headers = to->headers};
-    if (event->traceparent != NULL)
-        to->headers[to->record.header_count++] =
-            (struct kafka_header){"traceparent", slice_of(event->traceparent)};
+                                       .value = str_slice(&to->text)};
     return OUTCOME_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "run/attempt.h"
 #include "run/dispatch.h"
 #include "run/service_wait.h"
+#include "run/thread.h"
 
 #include <stdio.h>
 
@@ -78,11 +79,12 @@ enum outcome job_thread_start(struct job_thread *thread, struct runtime *rt, siz
         .keyring = rt->keyring, .connectors = rt->worker->connectors, .actor = thread->owner};
     atomic_fetch_add(&rt->threads_alive, 1);
     atomic_fetch_add(&rt->job_threads_alive, 1);
-    if (pthread_create(&thread->thread, NULL, run, thread) == 0)
+    enum outcome outcome = thread_start(&thread->thread, "job", run, thread, err);
+    if (outcome == OUTCOME_OK)
         return OUTCOME_OK;
     atomic_fetch_sub(&rt->threads_alive, 1);
     atomic_fetch_sub(&rt->job_threads_alive, 1);
-    return FAIL(err, OUTCOME_RETRY, "no_memory", "can't start a job thread");
+    return outcome;
 }
 
 void job_thread_join(struct job_thread *thread)

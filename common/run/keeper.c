@@ -6,6 +6,7 @@
 #include "run/events.h"
 #include "run/ledger.h"
 #include "run/progress.h"
+#include "run/thread.h"
 
 #include <stdlib.h>
 
@@ -221,11 +222,10 @@ enum outcome keeper_open(struct keeper *keeper, const struct keeper_options *opt
     TRY(rconn_open(options->redis, &keeper->redis, err));
     pthread_mutex_init(&keeper->lock, NULL);
     monotonic_cond_init(&keeper->changed);
-    if (pthread_create(&keeper->thread, NULL, run, keeper) != 0) {
+    enum outcome outcome = thread_start(&keeper->thread, "keeper", run, keeper, err);
+    if (outcome != OUTCOME_OK)
         rconn_close(keeper->redis);
-        return FAIL_NO_MEMORY(err);
-    }
-    return OUTCOME_OK;
+    return outcome;
 }
 
 void keeper_close(struct keeper *keeper)

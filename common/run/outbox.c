@@ -3,10 +3,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "run/thread.h"
 
 #include <stdlib.h>
 
 #define POLL_MS 100
+/* Events of one partition that go together cost the broker, and us, a part of what each alone does.
+ */
+#define LINGER_MS 5
 #define FULL_WAIT_US (2 * US_PER_MS)
 #define AGAIN_AFTER_US US_PER_S
 /* A longer outage only means that a job thread looks into the ledger once more. */
@@ -45,17 +49,23 @@ static bool send_sequel(struct outbox *outbox, struct delivery *delivery)
     return is_sent;
 }
 
-static void drop_hold(struct outbox *outbox, struct delivery *delivery)
+/* True: it was the last, the delivery is done. */
+static bool drop_hold(struct outbox *outbox, struct delivery *delivery)
 {
-    if (atomic_fetch_sub(&delivery->holds, 1) != 1)
-        return;
-    if (send_sequel(outbox, delivery))
-        return;
+    if (atomic_fetch_sub(&delivery->holds, 1) != 1 || send_sequel(outbox, delivery))
+        return false;
     if (atomic_load(&delivery->failed) && delivery->fate == FATE_DONE) {
         delivery->fate = FATE_AGAIN;
         delivery->again_at_us = clock_monotonic_us() + AGAIN_AFTER_US;
     }
-    queue_push(outbox->done, &delivery->node);
+    return true;
+}
+
+/* Reports come many at a time: one wake of the poll thread for all of them. */
+static void give_done(struct outbox *outbox)
+{
+    queue_push_list(outbox->done, outbox->reported);
+    outbox->reported = NULL;
 }
 
 static void on_delivered(void *ctx, void *opaque, int64_t offset, enum outcome outcome,
@@ -72,13 +82,17 @@ static void on_delivered(void *ctx, void *opaque, int64_t offset, enum outcome o
         return;
     if (outcome != OUTCOME_OK)
         atomic_store(&delivery->failed, true);
-    drop_hold(outbox, delivery);
+    if (drop_hold(outbox, delivery)) {
+        delivery->node.next = outbox->reported;
+        outbox->reported = &delivery->node;
+    }
 }
 
 static enum outcome open_producer(struct outbox *outbox, struct err *err)
 {
     struct kafka_producer_options options = {.delivered = on_delivered,
                                              .ctx = outbox,
+                                             .linger_ms = LINGER_MS,
                                              .delivery_timeout_ms = DELIVERY_TIMEOUT_MS,
                                              .compress = outbox->compress};
     return kafka_producer_open(outbox->conf, &options, &outbox->producer, err);
@@ -100,6 +114,7 @@ static void replace_if_dead(struct outbox *outbox)
         kafka_producer_close(dead, 0);
     else
         LOG_AT(LOG_ERROR, "kafka.producer_failed", LOG_ERR_FIELDS(&err));
+    give_done(outbox);
 }
 
 static void *run(void *arg)
@@ -108,6 +123,7 @@ static void *run(void *arg)
     int64_t checked_us = 0;
     while (!atomic_load(&outbox->stopping)) {
         (void)kafka_producer_poll(outbox->producer, POLL_MS);
+        give_done(outbox);
         int64_t now_us = clock_monotonic_us();
         if (now_us - checked_us > US_PER_S) {
             checked_us = now_us;
@@ -123,11 +139,10 @@ enum outcome outbox_open(struct outbox *outbox, const struct kafka_conf *conf, b
     *outbox = (struct outbox){.conf = conf, .compress = compress, .done = done};
     TRY(open_producer(outbox, err));
     pthread_rwlock_init(&outbox->lock, NULL);
-    if (pthread_create(&outbox->thread, NULL, run, outbox) != 0) {
+    enum outcome outcome = thread_start(&outbox->thread, "outbox", run, outbox, err);
+    if (outcome != OUTCOME_OK)
         kafka_producer_close(outbox->producer, 0);
-        return FAIL(err, OUTCOME_RETRY, "no_memory", "can't start the outbox thread");
-    }
-    return OUTCOME_OK;
+    return outcome;
 }
 
 void outbox_close(struct outbox *outbox, int64_t flush_ms)
@@ -135,6 +150,7 @@ void outbox_close(struct outbox *outbox, int64_t flush_ms)
     atomic_store(&outbox->stopping, true);
     pthread_join(outbox->thread, NULL);
     kafka_producer_close(outbox->producer, flush_ms);
+    give_done(outbox);
     pthread_rwlock_destroy(&outbox->lock);
 }
 
@@ -157,7 +173,8 @@ enum outcome outbox_send(struct outbox *outbox, struct kafka_record *record,
 void outbox_settle(struct outbox *outbox, struct delivery *delivery, enum delivery_fate fate)
 {
     delivery->fate = fate;
-    drop_hold(outbox, delivery);
+    if (drop_hold(outbox, delivery))
+        queue_push(outbox->done, &delivery->node);
 }
 
 size_t outbox_pending(struct outbox *outbox)

@@ -21,6 +21,7 @@ struct outbox {
     pthread_rwlock_t lock; /* written while the producer is replaced */
     pthread_t thread;
     struct queue *done;
+    struct node *reported; /* to be given to it; the thread's */
     atomic_bool stopping;
     atomic_int_fast64_t failures;
 };

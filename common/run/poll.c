@@ -16,6 +16,7 @@
 #define UNSETTLED_MAX 4096
 #define MEMORY_US (200 * US_PER_MS)   /* until memory may be there again */
 #define BURST_MAX 256                 /* records between two looks at the rest */
+#define COMPANY_US US_PER_MS          /* with enough to do, for more than one to be done */
 #define STOP_GRACE_US (3 * US_PER_S)  /* for jobs to see that they should stop */
 #define ABORT_GRACE_US (2 * US_PER_S) /* for threads to leave their waits */
 #define REPORTS_WAIT_US (5 * US_PER_S)
@@ -254,6 +255,7 @@ static void go_round(struct poller *poller)
     if (is_backed_up(poller)) {
         if (poller->is_full)
             (void)poll_once(poller, 0);
+        clock_sleep_us(COMPANY_US);
         poller_take_done(poller, POLL_MS * US_PER_MS / 10);
         return;
     }

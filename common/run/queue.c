@@ -39,6 +39,24 @@ void queue_done(struct queue *queue)
     pthread_mutex_destroy(&queue->lock);
 }
 
+/* The lock is held. A taker that has been woken already needs no second call of the system. */
+static bool must_wake(struct queue *queue)
+{
+    if (queue->waking >= queue->waiting)
+        return false;
+    queue->waking++;
+    return true;
+}
+
+/* The lock is held again. Which of the takers a wake was for does not matter: whoever comes back
+ * looks at the queue. */
+static void came_back(struct queue *queue)
+{
+    queue->waiting--;
+    if (queue->waking > 0)
+        queue->waking--;
+}
+
 /* The lock is held. */
 static void append(struct queue *queue, struct node *first, struct node *last, size_t count)
 {
@@ -55,9 +73,9 @@ void queue_push(struct queue *queue, struct node *node)
     node->next = NULL;
     pthread_mutex_lock(&queue->lock);
     append(queue, node, node, 1);
-    bool is_awaited = queue->waiting > 0;
+    bool wakes = must_wake(queue);
     pthread_mutex_unlock(&queue->lock);
-    if (is_awaited)
+    if (wakes)
         pthread_cond_signal(&queue->filled);
 }
 
@@ -71,9 +89,10 @@ void queue_push_list(struct queue *queue, struct node *list)
         count++;
     pthread_mutex_lock(&queue->lock);
     append(queue, list, last, count);
-    bool is_awaited = queue->waiting > 0;
+    bool wakes = must_wake(queue);
+    queue->waking = queue->waiting;
     pthread_mutex_unlock(&queue->lock);
-    if (is_awaited)
+    if (wakes)
         pthread_cond_broadcast(&queue->filled);
 }
 
@@ -94,10 +113,11 @@ static struct node *unlink_first(struct queue *queue)
 struct node *queue_take(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
-    queue->waiting++;
-    while (!queue->closed && queue->head == NULL)
+    while (!queue->closed && queue->head == NULL) {
+        queue->waiting++;
         pthread_cond_wait(&queue->filled, &queue->lock);
-    queue->waiting--;
+        came_back(queue);
+    }
     struct node *node = unlink_first(queue);
     pthread_mutex_unlock(&queue->lock);
     return node;
@@ -117,7 +137,7 @@ struct node *queue_take_all(struct queue *queue, int64_t timeout_us)
     if (queue->head == NULL && timeout_us > 0 && !queue->nudged && !queue->closed) {
         queue->waiting++;
         monotonic_cond_wait(&queue->filled, &queue->lock, timeout_us);
-        queue->waiting--;
+        came_back(queue);
     }
     struct node *list = queue->head;
     queue->head = queue->tail = NULL;
@@ -131,9 +151,10 @@ void queue_nudge(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
     queue->nudged = true;
-    bool is_awaited = queue->waiting > 0;
+    bool wakes = must_wake(queue);
+    queue->waking = queue->waiting;
     pthread_mutex_unlock(&queue->lock);
-    if (is_awaited)
+    if (wakes)
         pthread_cond_broadcast(&queue->filled);
 }
 

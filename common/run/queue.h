@@ -27,7 +27,7 @@ struct queue {
     pthread_cond_t filled;
     struct node *head, *tail;
     atomic_size_t count; /* changed under the lock, read without */
-    int waiting;         /* takers */
+    int waiting, waking; /* takers; those of them that were woken and are not back yet */
     bool closed, nudged;
 };
 

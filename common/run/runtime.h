@@ -38,6 +38,7 @@ struct runtime {
     struct fleet_clock clock;
     /* Attempts: to the dispatcher, to the job threads, to the settler; deliveries: back. */
     struct queue inbox, runnable, settling, done;
+    struct queue spare;         /* attempts that are free for reuse */
     int64_t workspace_jobs_max; /* that run at a time; 0 = no limit */
     struct outbox outbox;
     struct keeper keeper;

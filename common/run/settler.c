@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/attempt.h"
+#include "run/thread.h"
 
 #define BATCH_MAX 512
 #define BATCH_BYTES ((size_t)512 << 20) /* receipts may be long */
@@ -160,8 +161,7 @@ static void settle_batch(struct settler *settler, struct batch *batch)
     for (size_t i = 0; i < batch->count; i++)
         keeper_leave(&settler->rt->keeper, &batch->items[i]->slot);
     release_all(settler, batch, &arena);
-    for (size_t i = 0; i < batch->count; i++)
-        attempt_over(batch->items[i], batch->fates[i]);
+    attempts_over(batch->items, batch->fates, batch->count);
 }
 
 /* ---- the thread ---- */
@@ -213,11 +213,12 @@ enum outcome settler_start(struct settler *settler, struct runtime *rt, struct e
     *settler = (struct settler){.rt = rt};
     TRY(rconn_open(&rt->conf->redis, &settler->redis, err));
     atomic_fetch_add(&rt->threads_alive, 1);
-    if (pthread_create(&settler->thread, NULL, run, settler) == 0)
+    enum outcome outcome = thread_start(&settler->thread, "settler", run, settler, err);
+    if (outcome == OUTCOME_OK)
         return OUTCOME_OK;
     atomic_fetch_sub(&rt->threads_alive, 1);
     rconn_close(settler->redis);
-    return FAIL(err, OUTCOME_RETRY, "no_memory", "can't start the settler's thread");
+    return outcome;
 }
 
 void settler_join(struct settler *settler)

@@ -186,10 +186,13 @@ static void init_queues(struct runtime *rt)
     queue_init(&rt->runnable);
     queue_init(&rt->settling);
     queue_init(&rt->done);
+    queue_init(&rt->spare);
 }
 
 static void done_queues(struct runtime *rt)
 {
+    attempts_forget_spare(rt);
+    queue_done(&rt->spare);
     queue_done(&rt->inbox);
     queue_done(&rt->runnable);
     queue_done(&rt->settling);

@@ -12,6 +12,11 @@ bool check_is_quiet(void)
         if (!is_untold && (!jobs[i].is_produced || !job_is_settled(&jobs[i])))
             return false;
     }
+    /* A record that is still on its way may be one more job. */
+    for (int i = 0; i < process_count; i++) {
+        if (processes[i].is_alive && processes[i].records_queued > 0)
+            return false;
+    }
     for (int t = 0; t < topic_count; t++) {
         for (int p = 0; topics[t].is_read && p < topics[t].partitions; p++) {
             const struct log *log = &topics[t].logs[p];

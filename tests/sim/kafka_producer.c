@@ -87,6 +87,7 @@ static bool is_behind_its_topic(const struct kafka_producer *producer, const str
 static struct sent *take_one(struct kafka_producer *producer)
 {
     struct sent *before = NULL;
+    producer->process->records_queued--;
     for (struct sent *it = producer->queue; it->next != NULL; it = it->next) {
         if (!is_behind_its_topic(producer, it->next) && chance(300000))
             before = it;
@@ -195,6 +196,7 @@ enum outcome kafka_producer_send(struct kafka_producer *producer, const struct k
     item->opaque = record->opaque;
     producer->pending++;
     push(&producer->queue, &producer->queue_tail, item);
+    producer->process->records_queued++;
     pump_later(producer);
     return OUTCOME_OK;
 }
@@ -236,8 +238,10 @@ void kafka_producer_close(struct kafka_producer *producer, int64_t flush_ms)
             fiber_sleep(MS);
     }
     producer->is_closed = true;
-    while (producer->queue != NULL)
+    while (producer->queue != NULL) {
+        producer->process->records_queued--;
         report(producer, pop(&producer->queue), true);
+    }
     (void)tell(producer);
 }
 

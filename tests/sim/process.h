@@ -28,6 +28,7 @@ struct process {
     int status;
     int64_t began_us, stopped_us, ended_us;
     uint64_t stops; /* how often it was stopped */
+    int records_queued; /* in its producers, not at the broker yet */
     int64_t wall_offset_us;
     bool has_heard_time;
     bool knows_time; /* it asked the hub, and had a quick answer */

@@ -64,6 +64,7 @@ int sim_rwlock_wrlock(pthread_rwlock_t *lock);
 int sim_rwlock_unlock(pthread_rwlock_t *lock);
 #define pthread_create sim_thread_create
 #define pthread_join sim_thread_join
+#define pthread_setname_np(thread, name) ((void)(thread), (void)(name), 0)
 #define pthread_mutex_init sim_mutex_init
 #define pthread_mutex_destroy sim_mutex_destroy
 #define pthread_mutex_lock sim_mutex_lock

@@ -29,6 +29,14 @@ static void begin(struct stage *stage)
     stage->rt.kinds[0].kind = &kinds[0];
     CHECK_OK(job_data_table(&payload, &stage->arena, &stage->rt.kinds[0].table, &err), &err);
     fleet_clock_init(&stage->rt.clock);
+    queue_init(&stage->rt.spare);
+}
+
+static void end(struct stage *stage)
+{
+    attempts_forget_spare(&stage->rt);
+    queue_done(&stage->rt.spare);
+    arena_done(&stage->arena);
 }
 
 static struct attempt *make(struct stage *stage, struct delivery *delivery, size_t memory_bytes)
@@ -52,7 +60,7 @@ static void test_decodes(void)
     CHECK_TEXT(attempt_claim(a).dedupe_key, "k");
     CHECK(a->item.order_key != 0 && attempt_claim(a).is_ordered);
     attempt_free(a);
-    arena_done(&stage.arena);
+    end(&stage);
 }
 
 /* Wherever the memory that a job may have ends: the whole job, or nothing of it. */
@@ -78,7 +86,7 @@ static void test_what_does_not_fit_is_refused_whole(void)
         attempt_free(a);
     }
     CHECK(refused > 20 && taken > 20);
-    arena_done(&stage.arena);
+    end(&stage);
 }
 
 static CU_TestInfo tests[] = {
