@@ -21,8 +21,8 @@ MUTATIONS = {
         ("poll_rebalance.c", "    atomic_store(&poller->rt->is_assigned, false);\n    poller_pause_all",
          "    poller_take_done(poller, 0), poller_commit(poller);\n    poller_pause_all"),
     "a commit before the reports":
-        ("outbox.c", "if (atomic_fetch_sub(&delivery->holds, 1) != 1)",
-         "if (atomic_fetch_sub(&delivery->holds, 1), delivery->node.next != NULL)"),
+        ("outbox.c", "if (atomic_fetch_sub(&delivery->holds, 1) != 1 ||",
+         "if ((atomic_fetch_sub(&delivery->holds, 1), delivery->node.next != NULL) ||"),
     "a bad report is taken for a good one":
         ("outbox.c", "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, true);\n",
          "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, false);\n"),
