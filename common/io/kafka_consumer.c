@@ -392,6 +392,15 @@ enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_pa
     return OUTCOME_OK;
 }
 
+int64_t kafka_consumer_end_seen(const struct kafka_consumer *consumer, const char *topic,
+                                int32_t partition)
+{
+    int64_t low = -1, high = -1;
+    rd_kafka_resp_err_t code =
+        rd_kafka_get_watermark_offsets(consumer->handle, topic, partition, &low, &high);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
+}
+
 bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)
 {
     return rd_kafka_assignment_lost(consumer->handle) != 0;

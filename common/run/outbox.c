@@ -11,6 +11,7 @@
 /* Events of one partition that go together cost the broker, and us, a part of what each alone does.
  */
 #define LINGER_MS 5
+#define QUEUE_RECORDS 24000 /* for what poll.c lets be unsettled */
 #define FULL_WAIT_US (2 * US_PER_MS)
 #define AGAIN_AFTER_US US_PER_S
 /* A longer outage only means that a job thread looks into the ledger once more. */
@@ -93,6 +94,7 @@ static enum outcome open_producer(struct outbox *outbox, struct err *err)
     struct kafka_producer_options options = {.delivered = on_delivered,
                                              .ctx = outbox,
                                              .linger_ms = LINGER_MS,
+                                             .queue_messages = QUEUE_RECORDS,
                                              .delivery_timeout_ms = DELIVERY_TIMEOUT_MS,
                                              .compress = outbox->compress};
     return kafka_producer_open(outbox->conf, &options, &outbox->producer, err);

@@ -25,7 +25,7 @@ struct partition {
     uint64_t first_bits[OFFSET_MAP_WORDS(PARTITION_WINDOW)];
     uint64_t *more_bits;    /* of a map that has grown; NULL = first_bits are used */
     int64_t committed;      /* by us or before us; KAFKA_OFFSET_NONE = never */
-    int64_t end;            /* of the log, when it was last asked for; 0 = not yet */
+    int64_t end;            /* of the log, when it was last heard of; 0 = not yet */
     uint64_t told;          /* map.completions as it was committed */
     bool has_text;          /* what is committed has a map with it */
     bool is_too_large;      /* the map did not fit the last time */

@@ -13,7 +13,7 @@
 #define HELD_POLL_MS 5
 #define FULL_GRACE_US (300 * US_PER_MS) /* pausing drops what was prefetched: not for a moment */
 /* With what a worker buffers, three events each: what the producer's queue holds. */
-#define UNSETTLED_MAX 4096
+#define UNSETTLED_MAX 6144
 #define MEMORY_US (200 * US_PER_MS)   /* until memory may be there again */
 #define BURST_MAX 256                 /* records between two looks at the rest */
 #define COMPANY_US US_PER_MS          /* with enough to do, for more than one to be done */

@@ -8,21 +8,35 @@
 #define ASK_TIMEOUT_MS 200
 #define ASK_AGAIN_US (10 * US_PER_S) /* after a failure: an outage must not slow the loop down */
 
-/* One partition at a time, in turns: a round trip a commit interval. The client library's own idea
- * of the end is as old as the last fetch, and a retry topic that waits is not fetched from. */
-void poller_ask_end(struct poller *poller)
+/* A retry topic that waits is not fetched from: its end is asked for, one partition at a time, in
+ * turns; a round trip a commit interval. */
+static void ask_end_of(struct poller *poller, struct partition *it, int64_t now_us)
 {
-    struct partitions *table = &poller->table;
-    int64_t now_us = clock_monotonic_us();
     struct err ignored = {0};
-    if (table->count == 0 || now_us < poller->ask_due_us)
-        return;
-    struct partition *it = &table->items[poller->ask_next++ % table->count];
     struct kafka_partition asked = {.topic = it->topic, .partition = it->number};
     if (kafka_consumer_end(poller->consumer, &asked, ASK_TIMEOUT_MS, &ignored) == OUTCOME_OK)
         it->end = asked.offset;
     else
         poller->ask_due_us = now_us + ASK_AGAIN_US;
+}
+
+/* Of what is fetched from, the client library knows the end. */
+void poller_ask_end(struct poller *poller)
+{
+    struct partitions *table = &poller->table;
+    int64_t now_us = clock_monotonic_us();
+    bool has_asked = now_us < poller->ask_due_us;
+    size_t first = poller->ask_next;
+    for (size_t i = 0; i < table->count; i++) {
+        struct partition *it = &table->items[(first + i) % table->count];
+        int64_t seen = kafka_consumer_end_seen(poller->consumer, it->topic, it->number);
+        it->end = num_max_i64(it->end, seen);
+        if (!it->is_paused || has_asked)
+            continue;
+        has_asked = true;
+        ask_end_of(poller, it, now_us);
+        poller->ask_next = first + i + 1;
+    }
 }
 
 /* Records of a partition that are not complete, those that are not read yet too. */

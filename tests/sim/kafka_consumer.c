@@ -274,6 +274,17 @@ enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
     return set_paused(consumer, partitions, count, false);
 }
 
+int64_t kafka_consumer_end_seen(const struct kafka_consumer *consumer, const char *topic,
+                                int32_t partition)
+{
+    for (size_t n = 0; n < consumer->place_count; n++) {
+        const struct place *place = &consumer->places[n];
+        if (place->partition == partition && strcmp(place->topic->name, topic) == 0)
+            return place->topic->logs[partition].count;
+    }
+    return -1;
+}
+
 enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_partition *partition,
                                 int64_t timeout_ms, struct err *err)
 {

@@ -545,6 +545,16 @@ enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
                       : OUTCOME_OK;
 }
 
+int64_t kafka_consumer_end_seen(const struct kafka_consumer *consumer, const char *topic,
+                                int32_t partition)
+{
+    (void)consumer;
+    pthread_mutex_lock(&lock);
+    int64_t end = topic_of(topic)->logs[partition].count;
+    pthread_mutex_unlock(&lock);
+    return end;
+}
+
 enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_partition *partition,
                                 int64_t timeout_ms, struct err *err)
 {
