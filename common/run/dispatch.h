@@ -19,7 +19,7 @@
 #include "run/attempt.h"
 #include "run/service_wait.h"
 
-#define DISPATCH_BATCH_MAX 256
+#define DISPATCH_BATCH_MAX 512
 
 struct attempts { /* a list, oldest first */
     struct attempt *first, *last;

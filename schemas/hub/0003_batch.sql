@@ -180,9 +180,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-    fresh integer[];
-    ids text[];
     fences bigint[];
+    fresh integer[]; -- of p_job_id: those that are new
+    made integer;
     one record;
     i integer;
     waits_for_disk text := current_setting('synchronous_commit');
@@ -190,42 +190,37 @@ BEGIN
     IF NOT (true = ANY (p_is_ordered)) THEN
         PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
-    WITH asked AS (
-        SELECT a.* FROM unnest(p_job_id, p_workspace_id, p_kind, p_subject, p_attempt,
-                               p_redrive_count, p_first_topic, p_first_partition, p_first_offset,
-                               p_is_ordered, p_dedupe_key) WITH ORDINALITY
-               AS a(job_id, workspace_id, kind, subject, attempt, redrive_count, first_topic,
-                    first_partition, first_offset, is_ordered, dedupe_key, number)
-         WHERE NOT a.is_ordered AND a.dedupe_key IS NULL
-           AND NOT EXISTS (SELECT FROM haul.cancels c WHERE c.job_id = a.job_id)
-    ), made AS (
-        INSERT INTO haul.ledger AS l
-               (job_id, workspace_id, kind, subject, worker, owner, state, attempt, starts,
-                redrive_count, fence, sequence, first_topic, first_partition, first_offset,
-                started_at)
-        SELECT a.job_id, a.workspace_id, a.kind, a.subject, p_worker, p_owner, 'running',
-               a.attempt, 1, a.redrive_count, nextval('haul.fence'), 1000000, a.first_topic,
-               a.first_partition, a.first_offset, clock_timestamp()
-          FROM asked a ORDER BY a.job_id
-        ON CONFLICT DO NOTHING
-        RETURNING l.job_id, l.fence
-    )
-    SELECT (SELECT array_agg(a.number::integer ORDER BY a.job_id COLLATE "C") FROM asked a),
-           (SELECT array_agg(m.job_id ORDER BY m.job_id COLLATE "C") FROM made m),
-           (SELECT array_agg(m.fence ORDER BY m.job_id COLLATE "C") FROM made m)
-      INTO fresh, ids, fences;
-    -- When all were made, both lists are of the same ids in the same order: no join, which without
-    -- the plans that are off would look at each pair.
-    IF cardinality(fresh) IS DISTINCT FROM cardinality(ids) THEN
-        SELECT array_agg(a.number::integer), array_agg(m.fence) INTO fresh, fences
-          FROM unnest(ids, fences) AS m(job_id, fence)
-          JOIN unnest(p_job_id) WITH ORDINALITY AS a(job_id, number) USING (job_id);
+    -- Which rows are new is told by their number alone when all are, else by the fences in them.
+    SELECT array_agg(nextval('haul.fence')) INTO fences
+      FROM generate_subscripts(p_job_id, 1);
+    INSERT INTO haul.ledger AS l
+           (job_id, workspace_id, kind, subject, worker, owner, state, attempt, starts,
+            redrive_count, fence, sequence, first_topic, first_partition, first_offset, started_at)
+    SELECT a.job_id, a.workspace_id, a.kind, a.subject, p_worker, p_owner, 'running', a.attempt, 1,
+           a.redrive_count, a.fence, 1000000, a.first_topic, a.first_partition, a.first_offset,
+           clock_timestamp()
+      FROM unnest(p_job_id, p_workspace_id, p_kind, p_subject, p_attempt, p_redrive_count,
+                  fences, p_first_topic, p_first_partition, p_first_offset, p_is_ordered,
+                  p_dedupe_key)
+           AS a(job_id, workspace_id, kind, subject, attempt, redrive_count, fence, first_topic,
+                first_partition, first_offset, is_ordered, dedupe_key)
+     WHERE NOT a.is_ordered AND a.dedupe_key IS NULL
+       AND NOT EXISTS (SELECT FROM haul.cancels c WHERE c.job_id = a.job_id)
+     ORDER BY a.job_id COLLATE "C"
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    IF made = cardinality(p_job_id) THEN
+        fresh := ARRAY(SELECT generate_subscripts(p_job_id, 1));
+    ELSIF made > 0 THEN
+        SELECT array_agg(a.number::integer) INTO fresh
+          FROM unnest(p_job_id, fences) WITH ORDINALITY AS a(job_id, fence, number)
+          JOIN haul.ledger l ON l.job_id = a.job_id AND l.fence = a.fence;
     END IF;
     RETURN QUERY
-        SELECT f.number, 'run', f.fence, 1000000::bigint, p_attempt[f.number], 1,
+        SELECT f.number, 'run', fences[f.number], 1000000::bigint, p_attempt[f.number], 1,
                p_redrive_count[f.number], 0::bigint, 'running', NULL::text, NULL::text,
                NULL::text, NULL::text, NULL::text, NULL::json
-          FROM unnest(fresh, fences) AS f(number, fence);
+          FROM unnest(fresh) AS f(number);
     IF coalesce(cardinality(fresh), 0) = cardinality(p_job_id) THEN
         RETURN;
     END IF;
@@ -271,24 +266,30 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
 DECLARE
     one record;
     i integer;
-    ended integer[];
+    ended integer[]; -- of p_job_id: those that were ours
+    changed integer;
 BEGIN
-    WITH ended AS (
-        UPDATE haul.ledger l
-           SET state = u.state, starts = 0, due_us = 0, sequence = u.sequence, place = NULL,
-               error_class = u.error_class, error_code = u.error_code,
-               error_native = u.error_native, error_message = u.error_message,
-               error_hint = u.error_hint, result = u.result::json,
-               updated_at = clock_timestamp(), finished_at = clock_timestamp()
-          FROM unnest(p_job_id, p_fence, p_sequence, p_state, p_error_class, p_error_code,
-                      p_error_native, p_error_message, p_error_hint, p_result) WITH ORDINALITY
-               AS u(job_id, fence, sequence, state, error_class, error_code, error_native,
-                    error_message, error_hint, result, number)
-         WHERE l.job_id = u.job_id AND l.fence = u.fence AND l.state IN ('running', u.state)
-           AND u.state IN ('succeeded', 'dead_lettered', 'cancelled')
-        RETURNING u.number::integer
-    )
-    SELECT array_agg(e.number) INTO ended FROM ended e;
+    UPDATE haul.ledger l
+       SET state = u.state, starts = 0, due_us = 0, sequence = u.sequence, place = NULL,
+           error_class = u.error_class, error_code = u.error_code, error_native = u.error_native,
+           error_message = u.error_message, error_hint = u.error_hint, result = u.result::json,
+           updated_at = clock_timestamp(), finished_at = clock_timestamp()
+      FROM unnest(p_job_id, p_fence, p_sequence, p_state, p_error_class, p_error_code,
+                  p_error_native, p_error_message, p_error_hint, p_result)
+           AS u(job_id, fence, sequence, state, error_class, error_code, error_native,
+                error_message, error_hint, result)
+     WHERE l.job_id = u.job_id AND l.fence = u.fence AND l.state IN ('running', u.state)
+       AND u.state IN ('succeeded', 'dead_lettered', 'cancelled');
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed = cardinality(p_job_id) THEN
+        ended := ARRAY(SELECT generate_subscripts(p_job_id, 1));
+    ELSIF changed > 0 THEN
+        SELECT array_agg(u.number::integer) INTO ended
+          FROM unnest(p_job_id, p_fence, p_state) WITH ORDINALITY
+               AS u(job_id, fence, state, number)
+          JOIN haul.ledger l ON l.job_id = u.job_id AND l.fence = u.fence AND l.state = u.state
+         WHERE u.state IN ('succeeded', 'dead_lettered', 'cancelled');
+    END IF;
     RETURN QUERY
     SELECT e.number, 'ours', p_fence[e.number], p_sequence[e.number], 0, 0, 0, 0::bigint,
            p_state[e.number], NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,
