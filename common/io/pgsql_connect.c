@@ -90,16 +90,12 @@ static enum outcome fail_connect(struct pgsql *db, struct err *err)
 
 static enum outcome start_connecting(struct pgsql *db, struct err *err)
 {
-    const char *const names[] = {"dbname",
-                                 "application_name",
-                                 "client_encoding",
-                                 "keepalives_idle",
-                                 "keepalives_interval",
-                                 "keepalives_count",
-                                 "tcp_user_timeout",
-                                 NULL};
-    const char *const values[] = {db->uri, db->application_name, "UTF8", "10", "5", "3", "30000",
-                                  NULL};
+    /* Before the URI, which may say otherwise: to look for Kerberos costs half a megabyte. */
+    const char *const names[] = {"gssencmode",       "dbname",           "application_name",
+                                 "client_encoding",  "keepalives_idle",  "keepalives_interval",
+                                 "keepalives_count", "tcp_user_timeout", NULL};
+    const char *const values[] = {"disable", db->uri, db->application_name, "UTF8", "10", "5", "3",
+                                  "30000",   NULL};
     db->native = PQconnectStartParams(names, values, 1);
     TRY_ALLOC(db->native, err);
     PQsetNoticeProcessor(db->native, drop_notice, NULL);
