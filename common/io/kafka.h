@@ -226,8 +226,8 @@ MUST_USE enum outcome kafka_consumer_committed(struct kafka_consumer *consumer, 
                                                struct kafka_partition *partitions, size_t count,
                                                int64_t timeout_ms, struct err *err);
 
-/* Where a partition of the assignment ended when something was last fetched of it, without a call to
- * the broker; -1 = nothing was. */
+/* Where a partition ended when something was last fetched of it, without a call to the broker; -1 =
+ * nothing was. */
 int64_t kafka_consumer_end_seen(const struct kafka_consumer *consumer, const char *topic,
                                 int32_t partition);
 

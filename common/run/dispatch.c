@@ -10,7 +10,7 @@
 #define LOOKAHEAD_US (10 * US_PER_MS)
 #define LOOKAHEAD_MAX 1024
 #define BUSY_LOOKAHEAD 16              /* from here on it is worth to wait for company */
-#define COMPANY_US 1000                 /* how long */
+#define COMPANY_US 1000                /* how long */
 #define CLOCK_WAIT_US (20 * US_PER_MS) /* until the hub's time is known */
 #define IDLE_US (200 * US_PER_MS)
 #define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */

@@ -27,7 +27,7 @@ struct process {
     bool may_abandon; /* it was told, or had a reason, to stop: what it runs may be left undone */
     int status;
     int64_t began_us, stopped_us, ended_us;
-    uint64_t stops; /* how often it was stopped */
+    uint64_t stops;     /* how often it was stopped */
     int records_queued; /* in its producers, not at the broker yet */
     int64_t wall_offset_us;
     bool has_heard_time;
