@@ -16,6 +16,7 @@ FAULTS_AT_A_TIME = 4
 SHOWN_OF_A_RULE = 4
 STANDSTILL_S = 45  # not one job more has ended
 SETTLE_MAX_S = 900
+HUB_KIB_A_JOB = 3  # with room to spare: only a fault fills the hub's disk
 
 
 class Run:
@@ -26,7 +27,8 @@ class Run:
         self.rng = random.Random(seed)
         self.generator = Generator(random.Random(self.rng.random()), weights=weights)
         self.plan = plan(random.Random(self.rng.random()), length_s, every_s, workers, faults)
-        self.stage = Stage(folder, slots=workers, disk=True, options=options)
+        disk_mib = 128 + int(length_s * rate * HUB_KIB_A_JOB / 1024)
+        self.stage = Stage(folder, slots=workers, disk=True, disk_mib=disk_mib, options=options)
         self.ending = threading.Event()
         self.done_faults, self.failures = Counter(), []
         self.delivered, self.cancelled, self.exits = {}, {}, []

@@ -174,7 +174,7 @@ class RedisPair:
 class SmallDisk:
     """A tmpfs that the hub's ledger and the effects lie on, and a file that fills it."""
 
-    def __init__(self, mib=128):
+    def __init__(self, mib):
         self.folder = Path(tempfile.mkdtemp(prefix="haul-disk-", dir="/tmp"))
         self.filler = self.folder / "filler"
         self.mib = mib
@@ -214,7 +214,7 @@ class SmallDisk:
 class Stage:
     """Real servers, a hub with the effects' tables, topics, slots for workers."""
 
-    def __init__(self, folder, slots=4, partitions=4, options=None, disk=False):
+    def __init__(self, folder, slots=4, partitions=4, options=None, disk=False, disk_mib=128):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.options = options or {}
@@ -222,7 +222,7 @@ class Stage:
         self.servers = Servers.temporary(SERVERS, ())
         self.servers.is_alone = True
         self.redis = RedisPair(self.servers, self.folder / "redis2")
-        self.disk = SmallDisk()
+        self.disk = SmallDisk(disk_mib)
         self.slots = [Slot(self, f"w{number + 1}") for number in range(slots)]
         try:
             self._make(partitions, disk)
