@@ -77,7 +77,7 @@ def start(sync, count=1, rows=ROWS, **env):
 
 def test_two_processes_share_a_table(sync):
     workers = start(sync, 2, rows=24000, **ONE_AT_A_TIME)
-    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("%")) as gate:
         job = sync.send(**SPEC)
         wait_for(lambda: len(gate.waiting()) == 2, "both processes to be at a chunk")
         assert sync.ledger(job) == "waiting" and sync.ledger(job, "attempt") == 1
@@ -117,7 +117,7 @@ def test_the_first_load_of_an_upsert_then_what_changed(sync):
 
 
 def test_a_killed_worker_costs_one_chunk(sync):
-    [first] = start(sync, **ONE_AT_A_TIME)
+    [first] = start(sync, rows=12000, **ONE_AT_A_TIME)
     with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit(2)) as gate:
         job = sync.send(**SPEC)
         gate.wait_reached()

@@ -8,6 +8,7 @@ from e2e.test_runtime import TIERS, WORKER, runtime  # noqa: F401
 from harness.haul import make_job
 from harness.waiting import wait_for
 
+NOTHING_MOVES = {"HAUL_WORKSPACE_BACKLOG_MS": 86400000}  # to the bulk topic, however slow the machine is
 FIRST = 0  # every job of these tests is in this partition
 
 
@@ -74,7 +75,7 @@ def test_a_commit_beyond_the_log_is_begun_anew(runtime):
 
 def test_a_stuck_head_is_given_up(runtime):
     """One job holds back a partition of tens of thousands that are done: it is stopped, and told why."""
-    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_HEAD_OF_LINE_MS=500, HAUL_BUFFERED_JOBS_MAX=5000)
+    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_HEAD_OF_LINE_MS=500, HAUL_BUFFERED_JOBS_MAX=5000, **NOTHING_MOVES)
     [head] = send_many(runtime, "effect", [0], sleep_ms=300000)
     wait_for(lambda: runtime.effects(head) == [(1, False)], "the head to run")
     send_many(runtime, "idle", range(31000))
@@ -90,7 +91,7 @@ def test_a_stuck_head_is_given_up(runtime):
 
 def test_the_window_is_a_bound(runtime):
     """Behind a head that may go on, reading stops when the window is full, and goes on after it."""
-    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_HEAD_OF_LINE_MS=600000, HAUL_BUFFERED_JOBS_MAX=5000)
+    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_HEAD_OF_LINE_MS=600000, HAUL_BUFFERED_JOBS_MAX=5000, **NOTHING_MOVES)
     [head] = send_many(runtime, "effect", [0], sleep_ms=12000)
     wait_for(lambda: runtime.effects(head) == [(1, False)], "the head to run")
     send_many(runtime, "idle", range(34000))
