@@ -1,5 +1,6 @@
 """A hub of a test's own: a fresh PostgreSQL database, migrated, seen by roles as in production."""
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -32,10 +33,12 @@ class Hub(PostgresDatabase):
 
     def make_roles(self):
         """Login roles with no right but that of the migration's group roles. After the migration."""
-        for role, groups in ROLES.items():
-            if not self.query("SELECT 1 FROM pg_roles WHERE rolname = %s", role):
-                self.query(f"CREATE ROLE {role} LOGIN PASSWORD %s", self.password)
-            self.query(f"GRANT {', '.join(groups)} TO {role}")
+        with open(Path(self.servers.folder) / "roles.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # roles are of all databases: other tests make theirs
+            for role, groups in ROLES.items():
+                if not self.query("SELECT 1 FROM pg_roles WHERE rolname = %s", role):
+                    self.query(f"CREATE ROLE {role} LOGIN PASSWORD %s", self.password)
+                self.query(f"GRANT {', '.join(groups)} TO {role}")
 
     def dump(self):
         """All of it as SQL text."""
