@@ -23,7 +23,9 @@
 struct pgsql;
 
 struct pgsql_conf {
-    const char *uri; /* postgresql://user:password@host:port/database?sslmode=verify-full&... */
+    /* postgresql://user:password@host:port/database?sslmode=verify-full&...; Kerberos encryption is
+     * tried only when it says gssencmode. */
+    const char *uri;
     int64_t connect_timeout_ms;
     int64_t statement_timeout_ms;
     const char *application_name; /* NULL = "haul" */

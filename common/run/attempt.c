@@ -11,7 +11,13 @@
 
 #define WORKSPACE_ID_MAX 512 /* bytes of its 128 characters */
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
-#define SPARE_MAX 256 /* attempts that are kept for reuse: as many as a burst of records */
+/* Attempts that are kept for reuse: as many as a burst of records. None where AddressSanitizer
+ * looks for the use of one that is over. */
+#ifdef __SANITIZE_ADDRESS__
+#define SPARE_MAX 0
+#else
+#define SPARE_MAX 256
+#endif
 
 /* Nothing of the record is known (any more). */
 static void forget_record(struct attempt *a)
@@ -62,7 +68,7 @@ void attempt_free(struct attempt *a)
 {
     gate_leave(a);
     str_done(&a->result);
-    if (queue_count(&a->rt->spare) < SPARE_MAX) {
+    if (queue_count(&a->rt->spare) + 1 <= SPARE_MAX) {
         arena_recycle(&a->arena);
         queue_push(&a->rt->spare, &a->node);
         return;

@@ -111,10 +111,43 @@ static void test_done_of_zeroed(void)
     arena_done(&arena);
 }
 
+static bool is_zero(const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+/* What was in it, small or large, does not show in what comes next. */
+static void test_recycled(void)
+{
+    ARENA_AUTO struct arena arena;
+    arena_init(&arena, 65536);
+    for (size_t size = 16; size <= 32768; size *= 4) {
+        for (int i = 0; i < 2; i++) {
+            unsigned char *bytes = arena_alloc(&arena, size);
+            CHECK(bytes != NULL && is_zero(bytes, size));
+            if (bytes != NULL)
+                memset(bytes, 0xA5, size);
+        }
+        CHECK(arena_alloc(&arena, 65536) == NULL && arena.capped && arena.overflowed);
+        arena_recycle(&arena);
+        CHECK(arena.used_bytes == 0 && !arena.capped && !arena.overflowed);
+    }
+    unsigned char *whole = arena_alloc(&arena, 65536);
+    CHECK(whole != NULL && is_zero(whole, 65536));
+}
+
 static CU_TestInfo tests[] = {
-    {"alignment and zero", test_alignment_and_zero}, {"cap", test_cap},
-    {"overflowing sizes", test_overflowing_sizes},   {"copies", test_copies},
-    {"snapshot and reset", test_snapshot_reset},     {"fail at", test_fail_at},
-    {"done of a zeroed arena", test_done_of_zeroed}, CU_TEST_INFO_NULL,
+    {"alignment and zero", test_alignment_and_zero},
+    {"cap", test_cap},
+    {"overflowing sizes", test_overflowing_sizes},
+    {"copies", test_copies},
+    {"snapshot and reset", test_snapshot_reset},
+    {"fail at", test_fail_at},
+    {"done of a zeroed arena", test_done_of_zeroed},
+    {"recycled", test_recycled},
+    CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("base/arena", tests)

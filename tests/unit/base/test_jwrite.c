@@ -125,8 +125,28 @@ static void test_jval(void)
     CHECK_TEXT(jval_type_name((enum jval_type)99), "unknown");
 }
 
+/* Eight bytes are looked at together: each byte at each place of them, and behind. */
+static void test_each_byte_at_each_place(void)
+{
+    for (unsigned c = 1; c < 0x80; c++) {
+        for (size_t place = 0; place < 19; place++) {
+            char text[20] = "abcdefgh~ABCDEFGH12", alone[] = {(char)c, '\0'};
+            STR_AUTO struct str whole = str_with_max(256), one = str_with_max(16);
+            text[place] = (char)c;
+            json_add_escaped(&whole, slice_of(text));
+            json_add_escaped(&one, slice_of(alone));
+            CHECK(memcmp(str_text(&whole), text, place) == 0);
+            CHECK(memcmp(str_text(&whole) + place, str_text(&one), one.len) == 0);
+            CHECK_TEXT(str_text(&whole) + place + one.len, text + place + 1);
+            bool is_escaped = c < 0x20 || c == '"' || c == '\\';
+            CHECK(is_escaped == (one.len > 1));
+        }
+    }
+}
+
 static CU_TestInfo tests[] = {
     {"object", test_object}, {"reals", test_reals}, {"strings", test_strings},
-    {"depth", test_depth},   {"jval", test_jval},   CU_TEST_INFO_NULL,
+    {"depth", test_depth},   {"jval", test_jval},   {"each byte", test_each_byte_at_each_place},
+    CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("base/jwrite", tests)
