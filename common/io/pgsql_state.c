@@ -62,17 +62,27 @@ bool pgsql_find_sqlstate(const char *message, char ret_sqlstate[6])
     return false;
 }
 
+/* libpq's own failure: no server said anything of the statement. */
+static enum outcome fail_lost(const PGresult *result, const char *what, struct err *err)
+{
+    const char *message = PQresultErrorMessage(result);
+    return FAIL(err, OUTCOME_RETRY, "hub.unreachable", "%s: %.*s", what,
+                (int)strcspn(message, "\r\n"), message);
+}
+
 enum outcome pgsql_fail_result(const PGresult *result, const char *what, struct err *err)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    if (sqlstate == NULL)
+        return fail_lost(result, what, err);
     struct verdict verdict = find_verdict(sqlstate);
     /* The messages of class 22 quote the value: not for messages of ours. */
-    if (sqlstate != NULL && strncmp(sqlstate, "22", 2) == 0)
+    if (strncmp(sqlstate, "22", 2) == 0)
         primary = "a value does not fit its type";
     FAIL(err, verdict.outcome, verdict.code, "%s: %s%s%s", what,
          primary == NULL ? "no message" : primary, constraint == NULL ? "" : ", constraint ",
          constraint == NULL ? "" : constraint);
-    return err_native(err, sqlstate == NULL ? "" : sqlstate);
+    return err_native(err, sqlstate);
 }

@@ -3,6 +3,11 @@
 #include "check.h"
 #include "io/pgsql.h"
 
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 static void test_outcomes_of_states(void)
 {
     static const struct {
@@ -72,6 +77,55 @@ static void test_nobody_listens(void)
     CHECK(clock_monotonic_us() - begin_us < 2 * US_PER_S);
 }
 
+/* A server that lets one client in, and is gone at its first statement. */
+struct leaver {
+    int fd;
+    pthread_t thread;
+    char uri[80];
+};
+
+static void *leave(void *arg)
+{
+    static const char welcome[] = {'R', 0, 0, 0, 8, 0, 0, 0, 0, 'Z', 0, 0, 0, 5, 'I'};
+    const struct leaver *leaver = arg;
+    char bytes[1024];
+    int fd = accept(leaver->fd, NULL, NULL);
+    CHECK(read(fd, bytes, sizeof bytes) > 0);
+    CHECK_INT(write(fd, welcome, sizeof welcome), sizeof welcome);
+    CHECK(read(fd, bytes, sizeof bytes) > 0);
+    close(fd);
+    return NULL;
+}
+
+static void leaver_start(struct leaver *leaver)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    leaver->fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_INT(bind(leaver->fd, (struct sockaddr *)&at, len), 0);
+    CHECK_INT(listen(leaver->fd, 1), 0);
+    CHECK_INT(getsockname(leaver->fd, (struct sockaddr *)&at, &len), 0);
+    snprintf(leaver->uri, sizeof leaver->uri, "postgresql://u:p@127.0.0.1:%d/d?sslmode=disable",
+             ntohs(at.sin_port));
+    CHECK_INT(pthread_create(&leaver->thread, NULL, leave, leaver), 0);
+}
+
+/* libpq's own failures have no SQLSTATE: they are of the connection, not of the statement. */
+static void test_left_in_the_first_statement(void)
+{
+    struct err err = {0};
+    struct pgsql *db = NULL;
+    struct leaver leaver;
+    leaver_start(&leaver);
+    struct pgsql_conf conf = {
+        .uri = leaver.uri, .connect_timeout_ms = 5000, .statement_timeout_ms = 5000};
+    CHECK_OUTCOME(pgsql_open(&conf, &db, &err), OUTCOME_RETRY, &err);
+    CHECK_TEXT(err.code, "hub.unreachable");
+    CHECK(strstr(err.message, "closed the connection") != NULL);
+    pthread_join(leaver.thread, NULL);
+    close(leaver.fd);
+}
+
 static void test_parameters(void)
 {
     struct pgsql_params params = PGSQL_PARAMS(PGSQL_INT(INT64_MIN), NULL, PGSQL_BOOL(false));
@@ -120,6 +174,7 @@ static CU_TestInfo tests[] = {
     {"finds states in messages", test_finds_states_in_messages},
     {"refuses URLs", test_refuses_urls},
     {"nobody listens", test_nobody_listens},
+    {"left in the first statement", test_left_in_the_first_statement},
     {"parameters", test_parameters},
     {"arrays", test_arrays},
     CU_TEST_INFO_NULL,
