@@ -70,7 +70,13 @@ class Scene:
         wait_for(lambda: len(self.starts(job_id)) >= times, f"start {times} of {job_id}", 60)
 
     def wait_state(self, state, *job_ids, timeout_s=60):
-        wait_for(lambda: not [job for job in job_ids if self.ledger(job) != state], f"{state} of {job_ids}", timeout_s)
+        def all_there():
+            found = dict(self.hub.query("SELECT job_id, state FROM haul.ledger WHERE job_id = ANY(%s)", list(job_ids)))
+            missing = {job: found.get(job) for job in job_ids if found.get(job) != state}
+            assert not missing, f"{len(missing)} of {len(job_ids)} are not: {dict(list(missing.items())[:10])}"
+            return True
+
+        wait_for(all_there, state, timeout_s)
 
     def wait_committed(self, timeout_s=60):
         wait_for(lambda: not self.stage.lags(), "all offsets to be committed", timeout_s, every_s=0.3)
@@ -371,7 +377,7 @@ def test_a_stuck_job_holds_others_back_and_loses_none(scene):
     metadata_max = 4096
     scene.start(0)
     before = len(scene.commits())
-    stuck = scene.send(subject="one partition", sleep_ms=25000, deaf=True)
+    stuck = scene.send(subject="one partition", sleep_ms=120_000, sleep_starts=1, deaf=True)
     scene.wait_started(stuck)
     jobs = scene.send_many(3000, "one partition")
 

@@ -11,7 +11,7 @@ static const char *const hows[] = {"ok", "retry", "throttled", "permanent", NULL
 
 struct applied {
     int fail; /* enum how */
-    int64_t fail_attempts, fail_starts, crash_starts, sleep_ms, retry_after_ms;
+    int64_t fail_attempts, fail_starts, crash_starts, sleep_ms, sleep_starts, retry_after_ms;
     bool crash_late, deaf;
 };
 
@@ -38,6 +38,13 @@ static const struct field fields[] = {
     COUNT_FIELD(crash_starts, "How many starts end with the process."),
     FLAG_FIELD(crash_late, "The process ends behind the effect, not before it."),
     COUNT_FIELD(sleep_ms, "How long it works before its effect, in ms."),
+    {.name = "sleep_starts",
+     .type = FIELD_INT,
+     .offset = offsetof(struct applied, sleep_starts),
+     .min = 0,
+     .max = 1000000,
+     .default_text = "1000000",
+     .doc = "How many starts work so long; later ones are done at once."},
     COUNT_FIELD(retry_after_ms, "What a throttled attempt is told, in ms."),
     FLAG_FIELD(deaf, "It does not look whether it should stop."),
 };
@@ -129,7 +136,8 @@ enum outcome applied_run(struct job_context *job, const void *payload_struct, st
     bool crashes = starts <= applied->crash_starts;
     if (crashes && !applied->crash_late)
         _Exit(CRASH_STATUS);
-    TRY(work(job, applied, err));
+    if (starts <= applied->sleep_starts)
+        TRY(work(job, applied, err));
     if (job->attempt <= applied->fail_attempts || starts <= applied->fail_starts)
         TRY(fail(applied, err));
     if (!is_applied)
