@@ -342,3 +342,11 @@ bool kafka_message_find_header(const struct kafka_message *message, const char *
     *ret_value = (struct slice){value, len};
     return true;
 }
+
+rd_kafka_resp_err_t kafka_list_error(const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; list != NULL && i < list->cnt; i++)
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return list->elems[i].err;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}

@@ -221,6 +221,16 @@ MUST_USE enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
                                             const struct kafka_partition *partitions, size_t count,
                                             int64_t timeout_ms, struct err *err);
 
+/* The same in two steps. Sends the list and does not wait; the answer to one that was sent before
+ * is forgotten. Fails as `_commit` does where nothing was sent. */
+MUST_USE enum outcome kafka_consumer_commit_send(struct kafka_consumer *consumer,
+                                                 const struct kafka_partition *partitions,
+                                                 size_t count, struct err *err);
+/* The answer to what was sent: false when there is none within `timeout_ms`, or nothing was sent;
+ * else what it says (as `_commit`) is in `ret_outcome`. It comes after some 60 s at the latest. */
+bool kafka_consumer_commit_take(struct kafka_consumer *consumer, int64_t timeout_ms,
+                                enum outcome *ret_outcome, struct err *err);
+
 /* Sets offset and metadata of each item from the group's commits; the metadata lives in `arena`. */
 MUST_USE enum outcome kafka_consumer_committed(struct kafka_consumer *consumer, struct arena *arena,
                                                struct kafka_partition *partitions, size_t count,

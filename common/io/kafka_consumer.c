@@ -12,13 +12,6 @@
 #define CLOSE_STEP_MS 50
 #define REBALANCE_ARENA_BYTES (64u << 20)
 
-struct kafka_consumer {
-    struct kafka_news news; /* first: it is the handle's opaque */
-    struct kafka_consumer_events events;
-    rd_kafka_t *handle;
-    int reads; /* since fetching was woken */
-};
-
 /* ---- rebalance ---- */
 
 static bool fetch_commits(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
@@ -191,6 +184,7 @@ void kafka_consumer_close(struct kafka_consumer *consumer)
         return;
     if (!close_in_time(consumer->handle))
         return; /* destroying it would wait too: it ends with the process */
+    kafka_commit_forget(consumer);
     rd_kafka_destroy(consumer->handle);
     free(consumer);
 }
@@ -300,14 +294,6 @@ enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
     return change_flow(consumer, rd_kafka_resume_partitions, list, err);
 }
 
-static rd_kafka_resp_err_t first_error(const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; list != NULL && i < list->cnt; i++)
-        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return list->elems[i].err;
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
 enum outcome kafka_consumer_seek(struct kafka_consumer *consumer,
                                  const struct kafka_partition *partition, int64_t timeout_ms,
                                  struct err *err)
@@ -317,88 +303,8 @@ enum outcome kafka_consumer_seek(struct kafka_consumer *consumer,
     rd_kafka_error_t *error = rd_kafka_seek_partitions(consumer->handle, list, (int)timeout_ms);
     if (error != NULL)
         return kafka_fail_error(err, error, "seek");
-    rd_kafka_resp_err_t code = first_error(list);
+    rd_kafka_resp_err_t code = kafka_list_error(list);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? OUTCOME_OK : kafka_fail(err, code, "seek");
-}
-
-/* ---- commits ---- */
-
-static rd_kafka_resp_err_t await_commit(rd_kafka_queue_t *queue, int64_t timeout_ms)
-{
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)timeout_ms);
-    if (event == NULL)
-        return RD_KAFKA_RESP_ERR__TIMED_OUT;
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = first_error(rd_kafka_event_topic_partition_list(event));
-    rd_kafka_event_destroy(event);
-    return code;
-}
-
-enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
-                                   const struct kafka_partition *partitions, size_t count,
-                                   int64_t timeout_ms, struct err *err)
-{
-    if (count == 0)
-        return OUTCOME_OK;
-    KAFKA_LIST_AUTO rd_kafka_topic_partition_list_t *list = kafka_list_new(partitions, count);
-    TRY_ALLOC(list, err);
-    /* A queue of its own, because rd_kafka_commit waits as long as the broker likes. */
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->handle);
-    TRY_ALLOC(queue, err);
-    rd_kafka_resp_err_t code = rd_kafka_commit_queue(consumer->handle, list, queue, NULL, NULL);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = await_commit(queue, timeout_ms);
-    rd_kafka_queue_destroy(queue);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? OUTCOME_OK : kafka_fail(err, code, "commit");
-}
-
-enum outcome kafka_consumer_committed(struct kafka_consumer *consumer, struct arena *arena,
-                                      struct kafka_partition *partitions, size_t count,
-                                      int64_t timeout_ms, struct err *err)
-{
-    if (count == 0)
-        return OUTCOME_OK;
-    KAFKA_LIST_AUTO rd_kafka_topic_partition_list_t *list = kafka_list_new(partitions, count);
-    TRY_ALLOC(list, err);
-    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->handle, list, (int)timeout_ms);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = first_error(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return kafka_fail(err, code, "ask for commits");
-    const struct kafka_partition *copy = kafka_list_copy(list, arena);
-    TRY_ALLOC(copy, err);
-    for (size_t i = 0; i < count; i++) {
-        partitions[i].offset = copy[i].offset;
-        partitions[i].metadata = copy[i].metadata;
-    }
-    return OUTCOME_OK;
-}
-
-enum outcome kafka_consumer_end(struct kafka_consumer *consumer, struct kafka_partition *partition,
-                                int64_t timeout_ms, struct err *err)
-{
-    /* Not rd_kafka_query_watermark_offsets: it waits for a broker that is away beyond any time. */
-    struct kafka_partition asked = *partition;
-    asked.offset = RD_KAFKA_OFFSET_END; /* as a time: the latest */
-    KAFKA_LIST_AUTO rd_kafka_topic_partition_list_t *list = kafka_list_new(&asked, 1);
-    TRY_ALLOC(list, err);
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(consumer->handle, list, (int)timeout_ms);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = first_error(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return kafka_fail(err, code, "ask for the end of a partition");
-    partition->offset = list->elems[0].offset;
-    return OUTCOME_OK;
-}
-
-int64_t kafka_consumer_end_seen(const struct kafka_consumer *consumer, const char *topic,
-                                int32_t partition)
-{
-    int64_t low = -1, high = -1;
-    rd_kafka_resp_err_t code =
-        rd_kafka_get_watermark_offsets(consumer->handle, topic, partition, &low, &high);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
 }
 
 bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)

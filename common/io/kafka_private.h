@@ -53,12 +53,26 @@ static inline void kafka_list_free_at(rd_kafka_topic_partition_list_t **list)
 struct kafka_partition *kafka_list_copy(const rd_kafka_topic_partition_list_t *list,
                                         struct arena *arena);
 
+/* Of the first item that has one. */
+rd_kafka_resp_err_t kafka_list_error(const rd_kafka_topic_partition_list_t *list);
+
 static inline int64_t kafka_or(int64_t value, int64_t fallback)
 {
     return value != 0 ? value : fallback;
 }
 
-/* ---- kafka_fetch.c ---- */
+/* ---- the consumer's files ---- */
+
+struct kafka_consumer {
+    struct kafka_news news; /* first: it is the handle's opaque */
+    struct kafka_consumer_events events;
+    rd_kafka_t *handle;
+    rd_kafka_queue_t *commit; /* where the answer of the commit on its way comes; NULL = none is */
+    int reads;                /* since fetching was woken */
+};
+
+/* Of the commit on its way, if one is. */
+void kafka_commit_forget(struct kafka_consumer *consumer);
 
 #define KAFKA_QUEUED_RECORDS 5000 /* of one consumer, in memory: more are not fetched */
 

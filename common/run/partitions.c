@@ -187,6 +187,7 @@ size_t partitions_news(struct partitions *table, struct kafka_partition *ret_lis
         const char *text = text_of(table, it);
         if (text == NULL && it->map.committed == it->committed)
             continue; /* an older map of the same offset is better than none */
+        it->telling = it->map.completions;
         ret_list[count++] = (struct kafka_partition){.topic = it->topic,
                                                      .partition = it->number,
                                                      .offset = it->map.committed,
@@ -203,7 +204,7 @@ void partitions_committed(struct partitions *table, const struct kafka_partition
         if (it == NULL)
             continue;
         it->committed = list[i].offset;
-        it->told = it->map.completions;
+        it->told = it->telling;
         it->has_text = list[i].metadata != NULL;
         offset_map_set_floor(&it->map, it->committed);
         if (it->more_bits != NULL && offset_map_span(&it->map) == 0)

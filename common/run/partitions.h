@@ -26,7 +26,7 @@ struct partition {
     uint64_t *more_bits;    /* of a map that has grown; NULL = first_bits are used */
     int64_t committed;      /* by us or before us; KAFKA_OFFSET_NONE = never */
     int64_t end;            /* of the log, when it was last heard of; 0 = not yet */
-    uint64_t told;          /* map.completions as it was committed */
+    uint64_t told, telling; /* map.completions as it was committed, as it is in the commit sent */
     bool has_text;          /* what is committed has a map with it */
     bool is_too_large;      /* the map did not fit the last time */
     int64_t stuck_since_us; /* monotonic; its head holds back a full window; 0 = it does not */
@@ -63,9 +63,10 @@ struct delivery *partitions_unhold(struct partitions *table, struct partition *p
 /* After OFFSET_FULL: true when the map has grown and `offset` fits. */
 bool partitions_grow(struct partition *partition, int64_t offset);
 
-/* The commits that are news: up to `max` into `ret_list`; topics and maps point into the table. */
+/* The commits that are news: up to `max` into `ret_list`; topics and maps point into the table,
+ * where they stay as they are until the next call. */
 size_t partitions_news(struct partitions *table, struct kafka_partition *ret_list, size_t max);
-/* They were taken. */
+/* What the last call gave was taken. */
 void partitions_committed(struct partitions *table, const struct kafka_partition *list,
                           size_t count);
 

@@ -245,8 +245,9 @@ static void go_round(struct poller *poller)
         try_delayed(poller);
     if (poller->table.held > 0)
         try_held(poller);
-    if (now_us >= poller->commit_due_us) {
-        poller_commit(poller);
+    poller_commit(poller);
+    if (now_us >= poller->work_due_us) {
+        poller->work_due_us = now_us + poller->rt->conf->commit_interval_ms * US_PER_MS;
         poller_check_heads(poller);
         poller_ask_end(poller);
         poller_publish(poller);
@@ -274,8 +275,7 @@ static bool wait_for_threads(struct poller *poller, int64_t timeout_us)
         if (!poller->is_fatal)
             (void)poll_once(poller, 0);
         poller_take_done(poller, POLL_MS * US_PER_MS / 5);
-        if (clock_monotonic_us() >= poller->commit_due_us)
-            poller_commit(poller);
+        poller_commit(poller);
     }
     return atomic_load(&rt->threads_alive) == 0;
 }
@@ -300,7 +300,7 @@ static bool drain(struct poller *poller)
     int64_t until_us = clock_monotonic_us() + REPORTS_WAIT_US;
     while (poller->live > 0 && is_done && clock_monotonic_us() < until_us)
         poller_take_done(poller, POLL_MS * US_PER_MS);
-    poller_commit(poller);
+    poller_commit_last(poller);
     return is_done;
 }
 

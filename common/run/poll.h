@@ -3,7 +3,8 @@
  *
  * Is:      reading, holding back what is not due, back-pressure, completion of offsets, commits,
  *          rebalances, the drain. poll.c is the loop; poll_out.c what comes back;
- *          poll_rebalance.c the group's callbacks; poll_depth.c the gauges.
+ *          poll_commit.c the commits; poll_rebalance.c the group's callbacks; poll_depth.c the
+ *          gauges.
  * Owns:    every delivery while it is in no queue and with no job thread.
  * Threads: one.
  *
@@ -15,6 +16,15 @@
 
 #include "run/dispatch.h"
 #include "run/partitions.h"
+
+#define POLLER_COMMIT_MAX 64
+
+/* The one that is on its way: what comes to be complete meanwhile waits for its answer. */
+struct poller_commit {
+    struct kafka_partition list[POLLER_COMMIT_MAX]; /* its texts are the table's */
+    size_t count;                                   /* 0 = none is */
+    bool is_refused;                                /* the last one was */
+};
 
 struct poller {
     struct runtime *rt;
@@ -28,7 +38,8 @@ struct poller {
     bool is_full;                     /* all partitions are paused */
     bool is_bulk_full;                /* those of the bulk topic are held */
     int64_t full_since_us;
-    int64_t commit_due_us;
+    int64_t commit_due_us, work_due_us;
+    struct poller_commit commit;
     size_t ask_next; /* whose end is asked for next, modulo the count */
     int64_t ask_due_us;
     bool is_fatal; /* the consumer is dead */
@@ -58,8 +69,10 @@ void poller_delay(struct poller *poller, struct delivery *delivery);
 
 /* Takes what came back: completes offsets; waits at most `timeout_us` for the first. */
 void poller_take_done(struct poller *poller, int64_t timeout_us);
-/* Commits what is news, if anything is. */
+/* Takes the answer to the last commit if it is there; at the time for the next, sends that. */
 void poller_commit(struct poller *poller);
+/* Before the partitions are given up: commits all that is news, and waits for the answers. */
+void poller_commit_last(struct poller *poller);
 /* Asks Kafka for the end of the next partition in turn. */
 void poller_ask_end(struct poller *poller);
 /* Sets the gauges. */

@@ -1,11 +1,9 @@
-/* poll_out: deliveries come back: completion, commits, what is dropped, what is paused; see poll.h.
+/* poll_out: deliveries come back: completion, what is dropped, what is paused; see poll.h.
  */
 #include "run/poll.h"
 
 #include "base/clock.h"
 #include "base/log.h"
-
-#define COMMIT_TIMEOUT_MS 5000
 
 void poller_link(struct poller *poller, struct delivery *delivery)
 {
@@ -59,41 +57,6 @@ void poller_take_done(struct poller *poller, int64_t timeout_us)
         struct delivery *next = delivery_next(delivery);
         take_back(poller, delivery);
         delivery = next;
-    }
-}
-
-/* A broker that was told to take less metadata: the commits matter more than their maps. */
-static bool goes_textless(struct poller *poller, const struct kafka_partition *list, size_t count,
-                          enum outcome outcome)
-{
-    bool has_text = false;
-    for (size_t i = 0; i < count; i++)
-        has_text = has_text || list[i].metadata != NULL;
-    if (outcome != OUTCOME_PERMANENT || !has_text)
-        return false;
-    poller->table.is_textless = true;
-    return true;
-}
-
-void poller_commit(struct poller *poller)
-{
-    struct runtime *rt = poller->rt;
-    struct kafka_partition list[64];
-    struct err err = {0};
-    size_t count;
-    poller->commit_due_us = clock_monotonic_us() + rt->conf->commit_interval_ms * US_PER_MS;
-    while ((count = partitions_news(&poller->table, list, 64)) > 0) {
-        enum outcome outcome =
-            kafka_consumer_commit(poller->consumer, list, count, COMMIT_TIMEOUT_MS, &err);
-        if (outcome != OUTCOME_OK) {
-            metric_add(&rt->metrics.commit_failures, 1);
-            LOG_AT(LOG_WARN, "kafka.not_committed", LOG_ERR_FIELDS(&err));
-            if (goes_textless(poller, list, count, outcome))
-                continue;
-            return;
-        }
-        metric_add(&rt->metrics.commits, 1);
-        partitions_committed(&poller->table, list, count);
     }
 }
 

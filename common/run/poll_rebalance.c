@@ -14,6 +14,7 @@ static void end_epoch(struct poller *poller)
     struct runtime *rt = poller->rt;
     dispatch_give(rt, &poller->given);
     poller_drop_waiting(poller);
+    poller->commit.count = 0; /* whatever comes of it, it is no news of ours any more */
     partitions_clear(&poller->table);
     atomic_store(&rt->epoch, poller->table.epoch);
     queue_nudge(&rt->inbox);
@@ -64,7 +65,7 @@ void poller_revoked(void *ctx, const struct kafka_partition *partitions, size_t 
         poller_drop_waiting(poller); /* what came back to be taken again */
     }
     poller_take_done(poller, 0);
-    poller_commit(poller);
+    poller_commit_last(poller);
     poller_pause_all(poller, false);
     keeper_stop_all(&rt->keeper, STOP_LEASE, true);
     atomic_store(&rt->is_assigned, false);

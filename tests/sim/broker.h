@@ -75,8 +75,9 @@ struct kafka_consumer {
     bool revoke_due, lost_due, assign_due; /* served by the next poll */
     struct place places[ASSIGNED_MAX], next_places[ASSIGNED_MAX];
     size_t place_count, next_count, turn;
-    struct late *late; /* a commit on its way, whose answer nobody waits for any more */
-    bool news_due;     /* the connection was lost: told once */
+    struct commit *sent; /* a commit on its way, or its answer */
+    struct commit *late; /* one that was answered as lost, and comes to the broker all the same */
+    bool news_due;       /* the connection was lost: told once */
     bool is_dead;
 };
 

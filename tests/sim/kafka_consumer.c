@@ -327,99 +327,170 @@ bool kafka_consumer_is_lost(const struct kafka_consumer *consumer)
 
 #define COMMIT_MAX 64
 
-struct late {
+struct commit {
     struct kafka_partition list[COMMIT_MAX];
     size_t count;
     int generation;
+    uint64_t number;
+    bool has_come, is_answered;
+    enum outcome outcome;
+    struct err err;
 };
 
-static bool is_of_now(const struct kafka_consumer *consumer, int of_generation)
+static uint64_t commits_sent;
+
+static struct commit *commit_new(const struct kafka_consumer *consumer,
+                                 const struct kafka_partition *partitions, size_t count)
 {
-    return group_has(consumer) && of_generation == group_generation();
+    struct commit *commit = calloc(1, sizeof *commit);
+    if (commit == NULL || count > COMMIT_MAX)
+        abort();
+    commit->count = count;
+    commit->generation = consumer->generation;
+    commit->number = ++commits_sent;
+    for (size_t i = 0; i < count; i++) {
+        commit->list[i] = partitions[i];
+        commit->list[i].topic = topic_find(partitions[i].topic)->name;
+        commit->list[i].metadata =
+            partitions[i].metadata == NULL ? NULL : strdup(partitions[i].metadata);
+    }
+    return commit;
+}
+
+static void commit_free(struct commit *commit)
+{
+    for (size_t i = 0; commit != NULL && i < commit->count; i++)
+        free((void *)(uintptr_t)commit->list[i].metadata);
+    free(commit);
+}
+
+static bool is_of_now(const struct kafka_consumer *consumer, const struct commit *commit)
+{
+    return group_has(consumer) && commit->generation == group_generation();
 }
 
 /* It comes to the broker after all, unless the group has gone on meanwhile. */
-static void land(struct kafka_consumer *consumer)
+static void land_late(struct kafka_consumer *consumer)
 {
-    struct late *late = consumer->late;
-    if (late == NULL)
-        return;
+    struct commit *late = consumer->late;
     consumer->late = NULL;
-    if (is_of_now(consumer, late->generation))
+    if (late != NULL && is_of_now(consumer, late))
         broker_commit(consumer, late->list, late->count);
-    for (size_t i = 0; i < late->count; i++)
-        free((void *)(uintptr_t)late->list[i].metadata);
-    free(late);
+    commit_free(late);
 }
 
-static void on_land(void *arg, uint64_t token)
+static void on_late(void *arg, uint64_t number)
 {
     struct kafka_consumer *consumer = arg;
-    if (consumer->late != NULL && (uint64_t)(uintptr_t)consumer->late == token)
-        land(consumer);
+    if (consumer->late != NULL && consumer->late->number == number)
+        land_late(consumer);
 }
 
-/* One connection keeps the order: it lands before the next commit at the latest. */
-static void send_late(struct kafka_consumer *consumer, const struct kafka_partition *partitions,
-                      size_t count)
+static void make_late(struct kafka_consumer *consumer, struct commit *commit)
 {
-    struct late *late = calloc(1, sizeof *late);
-    if (late == NULL || count > COMMIT_MAX)
-        abort();
-    late->count = count;
-    late->generation = consumer->generation;
-    for (size_t i = 0; i < count; i++) {
-        late->list[i] = partitions[i];
-        late->list[i].topic = topic_find(partitions[i].topic)->name;
-        late->list[i].metadata =
-            partitions[i].metadata == NULL ? NULL : strdup(partitions[i].metadata);
-    }
-    consumer->late = late;
-    plan_at(world_us + dice_span(MS, 10 * SECOND), on_land, consumer, (uint64_t)(uintptr_t)late);
+    consumer->late = commit;
+    plan_at(world_us + dice_span(MS, 10 * SECOND), on_late, consumer, commit->number);
 }
 
 /* The broker does not want it, or not all of it, or not now. */
-static enum outcome refuse_commit(struct kafka_consumer *consumer,
-                                  const struct kafka_partition *partitions, size_t count,
+static enum outcome refuse_commit(struct kafka_consumer *consumer, const struct commit *commit,
                                   struct err *err)
 {
-    trace("commit", "REFUSED");
+    trace_of(consumer->process, "commit", "REFUSED");
     switch (dice(4)) {
     case 0:
         return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "the coordinator is loading");
     case 1:
         return FAIL(err, OUTCOME_PERMANENT, "kafka.denied", "not to be written now");
     case 2:
-        broker_commit(consumer, partitions, (size_t)dice(count));
+        broker_commit(consumer, commit->list, (size_t)dice(commit->count));
         return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "some partitions are refused");
-    default:
-        send_late(consumer, partitions, count);
-        fiber_sleep(dice_span(10 * MS, 5 * SECOND));
+    default: /* another one that is the same: this one is answered */
+        make_late(consumer, commit_new(consumer, commit->list, commit->count));
+        consumer->late->generation = commit->generation;
         return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "no answer in time");
     }
 }
 
-enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
-                                   const struct kafka_partition *partitions, size_t count,
-                                   int64_t timeout_ms, struct err *err)
+static enum outcome judge_commit(struct kafka_consumer *consumer, const struct commit *commit,
+                                 struct err *err)
 {
-    (void)timeout_ms;
-    if (consumer->is_in_lost)
-        violation(NULL, "commit of what is lost", "%s commits in the callback of the loss",
-                  consumer->process->name);
-    TRY(service_reach(broker, err));
-    land(consumer);
-    if (!is_of_now(consumer, consumer->generation)) {
-        trace("commit", "refused: the group has gone on");
+    if (broker->is_down)
+        return FAIL(err, OUTCOME_RETRY, broker->code, "the broker is gone");
+    land_late(consumer); /* one connection keeps the order */
+    if (!is_of_now(consumer, commit)) {
+        trace_of(consumer->process, "commit", "refused: the group has gone on");
         return FAIL(err, OUTCOME_CANCELLED, "kafka.fenced", "the group has gone on");
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < commit->count; i++) {
         size_t max = scenario.takes_no_metadata ? 0 : 4096;
-        if (partitions[i].metadata != NULL && strlen(partitions[i].metadata) > max)
+        if (commit->list[i].metadata != NULL && strlen(commit->list[i].metadata) > max)
             return FAIL(err, OUTCOME_PERMANENT, "kafka.commit", "too much metadata");
     }
     if (chance(scenario.commit_refused))
-        return refuse_commit(consumer, partitions, count, err);
-    broker_commit(consumer, partitions, count);
-    return service_return(broker, err);
+        return refuse_commit(consumer, commit, err);
+    broker_commit(consumer, commit->list, commit->count);
+    if (!scenario.calm && chance(scenario.lost_reply))
+        return FAIL(err, OUTCOME_RETRY, broker->code, "done, but the answer is lost");
+    return OUTCOME_OK;
+}
+
+static void on_answer(void *arg, uint64_t number)
+{
+    struct kafka_consumer *consumer = arg;
+    if (consumer->sent == NULL || consumer->sent->number != number)
+        return;
+    consumer->sent->is_answered = true;
+    fiber_wake_all(&consumer->sent);
+}
+
+static void on_commit(void *arg, uint64_t number)
+{
+    struct kafka_consumer *consumer = arg;
+    struct commit *commit = consumer->sent;
+    if (commit == NULL || commit->number != number)
+        return;
+    commit->has_come = true;
+    commit->outcome = judge_commit(consumer, commit, &commit->err);
+    int64_t max_us = commit->outcome == OUTCOME_OK ? 20 * MS : 5 * SECOND;
+    plan_at(world_us + dice_span(100, max_us), on_answer, consumer, number);
+}
+
+enum outcome kafka_consumer_commit_send(struct kafka_consumer *consumer,
+                                        const struct kafka_partition *partitions, size_t count,
+                                        struct err *err)
+{
+    (void)err;
+    if (consumer->is_in_lost)
+        violation(NULL, "commit of what is lost", "%s commits in the callback of the loss",
+                  consumer->process->name);
+    mishap_here();
+    if (consumer->sent != NULL && !consumer->sent->has_come) {
+        land_late(consumer); /* nobody waits for it any more, but it is on its way */
+        make_late(consumer, consumer->sent);
+        consumer->sent = NULL;
+    }
+    commit_free(consumer->sent);
+    consumer->sent = commit_new(consumer, partitions, count);
+    plan_at(world_us + latency_us(), on_commit, consumer, consumer->sent->number);
+    mishap_here();
+    return OUTCOME_OK;
+}
+
+bool kafka_consumer_commit_take(struct kafka_consumer *consumer, int64_t timeout_ms,
+                                enum outcome *ret_outcome, struct err *err)
+{
+    int64_t until_us = world_us + timeout_ms * MS;
+    if (timeout_ms > 0)
+        mishap_here();
+    while (consumer->sent != NULL && !consumer->sent->is_answered && world_us < until_us)
+        (void)fiber_wait(&consumer->sent, until_us);
+    struct commit *commit = consumer->sent;
+    if (commit == NULL || !commit->is_answered)
+        return false;
+    consumer->sent = NULL;
+    *ret_outcome = commit->outcome;
+    *err = commit->err;
+    commit_free(commit);
+    return true;
 }

@@ -19,7 +19,7 @@ MUTATIONS = {
          "bool is_ours = delivery->partition < poller->table.count;"),
     "lost partitions are committed":
         ("poll_rebalance.c", "    atomic_store(&poller->rt->is_assigned, false);\n    poller_pause_all",
-         "    poller_take_done(poller, 0), poller_commit(poller);\n    poller_pause_all"),
+         "    poller_take_done(poller, 0), poller_commit_last(poller);\n    poller_pause_all"),
     "a commit before the reports":
         ("outbox.c", "if (atomic_fetch_sub(&delivery->holds, 1) != 1 ||",
          "if ((atomic_fetch_sub(&delivery->holds, 1), delivery->node.next != NULL) ||"),
@@ -33,13 +33,16 @@ MUTATIONS = {
          "struct offset_map map = it->map; map.incomplete = 1; *map.bits = 0;\n"
          "    size_t len = offset_map_encode(&map, text);"),
     "a refused commit counts as made":
-        ("poll_out.c", "                continue;\n            return;\n        }\n",
-         "                continue;\n            partitions_committed(&poller->table, list, count);\n            return;\n        }\n"),
+        ("poll_commit.c", "        refused(poller, outcome, err);\n    }\n    commit->count = 0;",
+         "        refused(poller, outcome, err);\n        partitions_committed(&poller->table, commit->list, commit->count);\n"
+         "    }\n    commit->count = 0;"),
     "a refused commit ends the commits":
-        ("poll_out.c", "                continue;\n            return;\n        }\n",
-         "                continue;\n            poller->commit_due_us = INT64_MAX;\n            return;\n        }\n"),
+        ("poll_commit.c", "        refused(poller, outcome, err);\n    }\n    commit->count = 0;",
+         "        refused(poller, outcome, err);\n        poller->commit_due_us = INT64_MAX;\n    }\n    commit->count = 0;"),
+    "an answer is never taken":
+        ("poll_commit.c", "    take_answer(poller, 0);\n", ""),
     "a broker that takes no map is sent it again and again":
-        ("poll_out.c", "poller->table.is_textless = true;", "poller->table.is_textless = false;"),
+        ("poll_commit.c", "poller->table.is_textless = poller->table.is_textless || has_text;", "poller->table.is_textless = false;"),
     "dropped counts as done":
         ("poll_out.c", "if (is_ours && delivery->fate == FATE_DONE)",
          "if (is_ours && delivery->fate != FATE_AGAIN)"),

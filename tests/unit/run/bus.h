@@ -34,6 +34,8 @@ int64_t bus_committed(const char *topic, int partition);
 int64_t bus_complete_beyond(const char *topic, int partition);
 /* Commits with metadata are refused, as by a broker that is set to take none. */
 void bus_refuse_metadata(bool refuse);
+/* Commits with a map are taken, and not answered until this is over. */
+void bus_hold_answers(bool hold);
 /* Commits that went back, were made for partitions that were not assigned, or passed over a job
  * (or called one complete) that is neither ended nor waiting nor in another topic. */
 int bus_bad_commits(void);

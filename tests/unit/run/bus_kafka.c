@@ -6,6 +6,7 @@
 #include "io/kafka.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define TOPICS_MAX 16
@@ -523,16 +524,26 @@ void bus_refuse_metadata(bool refuse)
     pthread_mutex_unlock(&lock);
 }
 
-enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
-                                   const struct kafka_partition *partitions, size_t count,
-                                   int64_t timeout_ms, struct err *err)
+/* Of the one worker there is. */
+static bool is_commit_sent, is_commit_refused, has_commit_text;
+static atomic_bool holds_answers;
+
+void bus_hold_answers(bool hold)
+{
+    atomic_store(&holds_answers, hold);
+}
+
+enum outcome kafka_consumer_commit_send(struct kafka_consumer *consumer,
+                                        const struct kafka_partition *partitions, size_t count,
+                                        struct err *err)
 {
     (void)consumer;
-    (void)timeout_ms;
-    bool is_refused = false;
+    (void)err;
+    bool has_text = false;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < count; i++)
-        is_refused |= refuse_metadata && partitions[i].metadata != NULL;
+        has_text |= partitions[i].metadata != NULL;
+    bool is_refused = refuse_metadata && has_text;
     for (size_t i = 0; i < count && !is_refused; i++) {
         struct log *log = &topic_of(partitions[i].topic)->logs[partitions[i].partition];
         bad_commits += judge_commit(log, &partitions[i]);
@@ -540,9 +551,26 @@ enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
         text_copy(log->metadata, sizeof log->metadata,
                   partitions[i].metadata == NULL ? "" : partitions[i].metadata);
     }
+    is_commit_sent = true;
+    has_commit_text = has_text;
+    is_commit_refused = is_refused;
     pthread_mutex_unlock(&lock);
-    return is_refused ? FAIL(err, OUTCOME_PERMANENT, "kafka.commit", "too much metadata")
-                      : OUTCOME_OK;
+    return OUTCOME_OK;
+}
+
+bool kafka_consumer_commit_take(struct kafka_consumer *consumer, int64_t timeout_ms,
+                                enum outcome *ret_outcome, struct err *err)
+{
+    (void)consumer;
+    bool is_held = atomic_load(&holds_answers) && has_commit_text;
+    clock_sleep_us(is_held ? timeout_ms : 0);
+    if (!is_commit_sent || is_held)
+        return false;
+    is_commit_sent = false;
+    *ret_outcome = is_commit_refused
+                       ? FAIL(err, OUTCOME_PERMANENT, "kafka.commit", "too much metadata")
+                       : OUTCOME_OK;
+    return true;
 }
 
 int64_t kafka_consumer_end_seen(const struct kafka_consumer *consumer, const char *topic,
