@@ -1,6 +1,7 @@
 /* jwrite: see jwrite.h. */
 #include "base/jwrite.h"
 
+#include "base/json_plain.h"
 #include "base/num.h"
 
 #include <math.h>
@@ -211,14 +212,13 @@ static void add_escaped(struct str *out, unsigned char c)
 }
 
 /* How many of the bytes can be copied as they are. */
-static size_t plain_run(const char *bytes, size_t len)
+static size_t copied_run(const char *bytes, size_t len)
 {
     size_t at = 0;
     while (at < len) {
-        unsigned char c = (unsigned char)bytes[at];
-        if (c < 0x20 || c == '"' || c == '\\')
-            break;
-        unsigned step = c < 0x80 ? 1 : utf8_sequence(bytes + at, len - at);
+        unsigned step = json_is_plain(bytes[at])          ? 1
+                        : (unsigned char)bytes[at] < 0x80 ? 0
+                                                          : utf8_sequence(bytes + at, len - at);
         if (step == 0)
             break;
         at += step;
@@ -230,7 +230,7 @@ static void add_escapes(struct str *out, struct slice text)
 {
     size_t at = 0;
     while (at < text.len) {
-        size_t run = plain_run(text.data + at, text.len - at);
+        size_t run = copied_run(text.data + at, text.len - at);
         str_add(out, text.data + at, run);
         at += run;
         if (at == text.len)
@@ -243,59 +243,28 @@ static void add_escapes(struct str *out, struct slice text)
     }
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* True when none of eight bytes is a control, a quote, a backslash, or beyond ASCII. A borrow may
- * only make a byte after such a one look like it too. */
-static bool are_letters(uint64_t eight)
-{
-    uint64_t quote = eight ^ EACH('"'), backslash = eight ^ EACH('\\');
-    uint64_t found = (eight - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1)) | eight;
-    return (found & EACH(0x80)) == 0;
-}
-
-/* Most texts are letters alone: one copy, no look at each for its length. */
-static bool add_letters(struct str *out, struct slice text)
-{
-    char *to = str_reserve(out, text.len);
-    if (to == NULL)
-        return true;
-    size_t i = 0;
-    for (uint64_t eight; i + sizeof eight <= text.len; i += sizeof eight) {
-        memcpy(&eight, text.data + i, sizeof eight);
-        if (!are_letters(eight))
-            return false;
-        memcpy(to + i, &eight, sizeof eight);
-    }
-    for (; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            return false;
-        to[i] = (char)c;
-    }
-    to[text.len] = '\0';
-    out->len += text.len;
-    return true;
-}
-
 void json_add_escaped(struct str *out, struct slice text)
 {
-    if (!add_letters(out, text))
-        add_escapes(out, text);
+    size_t run = json_plain_run(text.data, text.len);
+    str_add(out, text.data, run);
+    if (run < text.len)
+        add_escapes(out, (struct slice){text.data + run, text.len - run});
 }
 
 void json_add_string(struct str *out, struct slice text)
 {
-    str_add(out, "\"", 1);
-    json_add_escaped(out, text);
-    str_add(out, "\"", 1);
-}
-
-void jwrite_joined(struct jwrite *w, const char *const *parts, size_t count)
-{
-    begin_item(w);
-    str_add(w->out, "\"", 1);
-    for (size_t i = 0; i < count; i++)
-        json_add_escaped(w->out, slice_of(parts[i]));
-    str_add(w->out, "\"", 1);
+    char *to =
+        json_plain_run(text.data, text.len) == text.len ? str_reserve(out, text.len + 2) : NULL;
+    if (to == NULL) {
+        str_add(out, "\"", 1);
+        json_add_escaped(out, text);
+        str_add(out, "\"", 1);
+        return;
+    }
+    to[0] = '"';
+    if (text.len > 0)
+        memcpy(to + 1, text.data, text.len);
+    to[text.len + 1] = '"';
+    to[text.len + 2] = '\0';
+    out->len += text.len + 2;
 }

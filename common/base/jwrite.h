@@ -26,6 +26,12 @@ static inline struct jwrite jwrite_to(struct str *out)
     return (struct jwrite){.out = out};
 }
 
+/* Goes on in an object that was begun in `out` by other means and has members. */
+static inline struct jwrite jwrite_within(struct str *out)
+{
+    return (struct jwrite){.out = out, .depth = 1, .has_items = 1};
+}
+
 void jwrite_open_object(struct jwrite *w);
 void jwrite_close_object(struct jwrite *w);
 void jwrite_open_array(struct jwrite *w);
@@ -34,7 +40,6 @@ void jwrite_key(struct jwrite *w, const char *name);
 
 void jwrite_text(struct jwrite *w, const char *text); /* NULL writes null */
 void jwrite_slice(struct jwrite *w, struct slice text);
-void jwrite_joined(struct jwrite *w, const char *const *parts, size_t count); /* one text */
 void jwrite_int(struct jwrite *w, int64_t value);
 void jwrite_real(struct jwrite *w, double value); /* NaN and infinities write null */
 void jwrite_bool(struct jwrite *w, bool value);

@@ -134,22 +134,23 @@ void hex_format(const uint8_t *bytes, size_t len, char *to)
     }
 }
 
-/* 0 to 15; 255 = no digit. */
-static unsigned hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    unsigned letter = (unsigned char)c | 0x20u;
-    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : 255;
-}
+/* One more than the digit's value; 0 = no digit. */
+static const uint8_t hex_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool hex_parse(const char *digits, size_t len, uint8_t *ret_bytes)
 {
     for (size_t i = 0; i < 2 * len; i++) {
-        if (hex_value(digits[i]) > 15)
+        if (hex_values[(unsigned char)digits[i]] == 0)
             return false;
     }
-    for (size_t i = 0; i < len; i++)
-        ret_bytes[i] = (uint8_t)(hex_value(digits[2 * i]) << 4 | hex_value(digits[2 * i + 1]));
+    for (size_t i = 0; i < len; i++) {
+        unsigned high = hex_values[(unsigned char)digits[2 * i]] - 1u;
+        unsigned low = hex_values[(unsigned char)digits[2 * i + 1]] - 1u;
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
+    }
     return true;
 }

@@ -87,10 +87,10 @@ static inline struct slice slice_of(const char *text)
 bool slice_eq(struct slice a, struct slice b);
 bool slice_is(struct slice a, const char *text);
 
-/* Most names that are not the one differ in the first letter: no call for those. */
+/* Most names that are not the one differ in the first two letters: no call for those. */
 static inline bool text_eq(const char *a, const char *b)
 {
-    return a[0] == b[0] && strcmp(a, b) == 0;
+    return a[0] == b[0] && (a[0] == '\0' || (a[1] == b[1] && strcmp(a, b) == 0));
 }
 
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */

@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+#define FEW_MEMBERS 16
+#define SCRATCH_USUAL 1024
+
 enum outcome jread_fail_at(const struct jreader *r, const char *at, const char *expected)
 {
     size_t offset = (size_t)(at - r->begin);
@@ -96,12 +99,31 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static enum outcome fail_duplicate(const struct jreader *r, const char *name)
+{
+    return FAIL(r->err, OUTCOME_PERMANENT, "json.duplicate",
+                "bad JSON before byte %zu: the name \"%.60s\" stands twice in an object",
+                (size_t)(r->at - r->begin), name);
+}
+
+static enum outcome check_few(const struct jreader *r, const struct jval *object)
+{
+    const struct jval_member *members = object->object.members;
+    for (size_t i = 1; i < object->object.count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (text_eq(members[i].name, members[j].name))
+                return fail_duplicate(r, members[i].name);
+        }
+    }
+    return OUTCOME_OK;
+}
+
 /* Sorted copies of the names, so that an object of many members costs no square. */
 static enum outcome check_unique(struct jreader *r, const struct jval *object)
 {
     size_t count = object->object.count;
-    if (count < 2)
-        return OUTCOME_OK;
+    if (count <= FEW_MEMBERS)
+        return check_few(r, object);
     size_t mark = r->scratch.len;
     for (size_t i = 0; i < count; i++)
         str_add(&r->scratch, &object->object.members[i].name, sizeof(const char *));
@@ -114,9 +136,7 @@ static enum outcome check_unique(struct jreader *r, const struct jval *object)
         const char *pair[2];
         memcpy(pair, names + (i - 1) * sizeof *pair, sizeof pair);
         if (strcmp(pair[0], pair[1]) == 0)
-            return FAIL(r->err, OUTCOME_PERMANENT, "json.duplicate",
-                        "bad JSON before byte %zu: the name \"%.60s\" stands twice in an object",
-                        (size_t)(r->at - r->begin), pair[0]);
+            return fail_duplicate(r, pair[0]);
     }
     return OUTCOME_OK;
 }
@@ -224,6 +244,8 @@ enum outcome jread(struct slice text, struct arena *arena, const struct jval **r
 {
     const char *begin = text.data == NULL ? "" : text.data;
     STR_AUTO struct str scratch = str_with_max(arena->cap_bytes);
+    if (arena->cap_bytes > SCRATCH_USUAL)
+        (void)str_reserve(&scratch, SCRATCH_USUAL);
     struct jreader reader = {begin, begin, begin + text.len, arena, scratch, err, 0};
     enum outcome outcome = read_text(&reader, ret_value);
     scratch = reader.scratch;

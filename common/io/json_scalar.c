@@ -1,6 +1,7 @@
 /* json: strings and numbers. See json.h. */
 #include "io/json_private.h"
 
+#include "base/json_plain.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -103,15 +104,27 @@ static enum outcome check_plain(const struct jreader *r, const char *begin, cons
     return OUTCOME_OK;
 }
 
+/* Most strings are plain: one look at their bytes. */
+static enum outcome find_end(const struct jreader *r, const char **ret_quote, bool *ret_has_escape)
+{
+    const char *quote = r->at + json_plain_run(r->at, (size_t)(r->end - r->at));
+    if (quote == r->end || *quote != '"') {
+        quote = find_quote(r, ret_has_escape);
+        if (quote == NULL)
+            return jread_fail_at(r, r->end, "the closing quote of a string");
+        TRY(check_plain(r, r->at, quote));
+    }
+    *ret_quote = quote;
+    return OUTCOME_OK;
+}
+
 /* Stands on the opening quote. Escapes only ever shrink, so the raw length is room enough. */
 enum outcome jread_string(struct jreader *r, struct slice *ret_string)
 {
-    r->at++;
+    const char *quote = NULL;
     bool has_escape = false;
-    const char *quote = find_quote(r, &has_escape);
-    if (quote == NULL)
-        return jread_fail_at(r, r->end, "the closing quote of a string");
-    TRY(check_plain(r, r->at, quote));
+    r->at++;
+    TRY(find_end(r, &quote, &has_escape));
     size_t len = (size_t)(quote - r->at);
     char *text = arena_strndup(r->arena, r->at, len);
     if (text == NULL)

@@ -30,17 +30,6 @@ bool event_state_parse(const char *name, enum event_state *ret_state)
     return false;
 }
 
-void event_id_add(const struct event *event, struct str *out)
-{
-    str_add_text(out, event->job_id);
-    str_add_char(out, ':');
-    str_add_text(out, event_state_name(event->state));
-    if (!event_state_is_terminal(event->state))
-        str_addf(out, ":%lld", (long long)event->sequence);
-    else if (event->redrive_count > 0)
-        str_addf(out, ":r%d", event->redrive_count);
-}
-
 static void write_text_if(struct jwrite *w, const char *name, const char *text)
 {
     if (text != NULL && text[0] != '\0')
@@ -90,19 +79,42 @@ static void write_error(struct jwrite *w, const struct err *error)
     jwrite_close_object(w);
 }
 
-static void write_data(struct jwrite *w, const struct event *event)
+/* ---- the envelope: its fixed parts are copied, nothing is looked for in them ---- */
+
+#define ADD(out, text) str_add((out), (text), sizeof(text) - 1)
+
+static void add_text(struct str *out, const char *text)
 {
-    jwrite_key(w, "data");
-    jwrite_open_object(w);
-    jwrite_member_text(w, "job_id", event->job_id);
-    write_text_if(w, "workspace_id", event->workspace_id);
-    write_text_if(w, "kind", event->kind);
-    jwrite_member_text(w, "state", event_state_name(event->state));
-    jwrite_member_text(w, "worker", event->worker);
-    jwrite_member_int(w, "attempt", event->attempt);
-    if (event->redrive_count > 0)
-        jwrite_member_int(w, "redrive_count", event->redrive_count);
-    jwrite_member_int(w, "sequence", event->sequence);
+    json_add_escaped(out, slice_of(text));
+}
+
+/* What was written before, once more: it is escaped already. */
+static void add_again(struct str *out, size_t at, size_t len)
+{
+    if (str_reserve(out, len) != NULL)
+        str_add(out, out->data + at, len);
+}
+
+static void add_int(struct str *out, int64_t value)
+{
+    char digits[24];
+    str_add(out, digits, num_format_i64(value, digits));
+}
+
+/* The first letter of `name_and_quote` is the comma. */
+static void add_text_if(struct str *out, struct slice name_and_quote, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return;
+    str_add_slice(out, name_and_quote);
+    add_text(out, text);
+    ADD(out, "\"");
+}
+#define NAME(text) ((struct slice){",\"" text "\":\"", sizeof(text) + 4})
+
+static void add_more_data(const struct event *event, struct str *out)
+{
+    struct jwrite writer = jwrite_within(out), *w = &writer;
     if (event->progress != NULL)
         write_progress(w, event->progress);
     if (event->due_us > 0)
@@ -113,37 +125,71 @@ static void write_data(struct jwrite *w, const struct event *event)
         jwrite_key(w, "receipt");
         jwrite_raw(w, event->result);
     }
-    jwrite_close_object(w);
 }
 
-/* The parts of what event_id_add adds. */
-static void write_id(struct jwrite *w, const struct event *event)
+/* The job's id, as it is written, stands at `id_at`. */
+static void add_data(const struct event *event, size_t id_at, size_t id_len, struct str *out)
 {
-    char number[24];
-    bool is_terminal = event_state_is_terminal(event->state);
-    int64_t value = is_terminal ? event->redrive_count : event->sequence;
-    number[num_format_i64(value, number)] = '\0';
-    const char *parts[] = {event->job_id, ":", event_state_name(event->state),
-                           is_terminal ? ":r" : ":", number};
-    jwrite_joined(w, parts, is_terminal && value <= 0 ? 3 : 5);
+    ADD(out, ",\"data\":{\"job_id\":\"");
+    add_again(out, id_at, id_len);
+    ADD(out, "\"");
+    add_text_if(out, NAME("workspace_id"), event->workspace_id);
+    add_text_if(out, NAME("kind"), event->kind);
+    ADD(out, ",\"state\":\"");
+    str_add_text(out, event_state_name(event->state));
+    ADD(out, "\",\"worker\":\"");
+    add_text(out, event->worker);
+    ADD(out, "\",\"attempt\":");
+    add_int(out, event->attempt);
+    if (event->redrive_count > 0) {
+        ADD(out, ",\"redrive_count\":");
+        add_int(out, event->redrive_count);
+    }
+    ADD(out, ",\"sequence\":");
+    add_int(out, event->sequence);
+    add_more_data(event, out);
+    ADD(out, "}");
+}
+
+/* Behind the job's id; as event_id_add. */
+static void add_id_end(const struct event *event, struct str *out)
+{
+    ADD(out, ":");
+    str_add_text(out, event_state_name(event->state));
+    if (!event_state_is_terminal(event->state)) {
+        ADD(out, ":");
+        add_int(out, event->sequence);
+    } else if (event->redrive_count > 0) {
+        ADD(out, ":r");
+        add_int(out, event->redrive_count);
+    }
+}
+
+void event_id_add(const struct event *event, struct str *out)
+{
+    str_add_text(out, event->job_id);
+    add_id_end(event, out);
 }
 
 void event_write(const struct event *event, struct str *out)
 {
+    char time[CLOCK_TEXT_SIZE];
     (void)str_reserve(out, EVENT_BYTES_USUAL);
-    struct jwrite writer = jwrite_to(out), *w = &writer;
-    jwrite_open_object(w);
-    jwrite_member_text(w, "specversion", "1.0");
-    jwrite_key(w, "id");
-    write_id(w, event);
-    jwrite_key(w, "type");
-    jwrite_joined(w, (const char *[]){"haul.event.", event_state_name(event->state), ".v1"}, 3);
-    jwrite_key(w, "source");
-    jwrite_joined(w, (const char *[]){"/haul/", event->worker}, 2);
-    jwrite_member_text(w, "subject", event->job_id);
-    write_time(w, "time", event->time_us);
-    jwrite_member_text(w, "datacontenttype", "application/json");
-    write_text_if(w, "traceparent", event->traceparent);
-    write_data(w, event);
-    jwrite_close_object(w);
+    ADD(out, "{\"specversion\":\"1.0\",\"id\":\"");
+    size_t id_at = out->len;
+    add_text(out, event->job_id);
+    size_t id_len = out->len - id_at;
+    add_id_end(event, out);
+    ADD(out, "\",\"type\":\"haul.event.");
+    str_add_text(out, event_state_name(event->state));
+    ADD(out, ".v1\",\"source\":\"/haul/");
+    add_text(out, event->worker);
+    ADD(out, "\",\"subject\":\"");
+    add_again(out, id_at, id_len);
+    ADD(out, "\",\"time\":\"");
+    str_add_text(out, clock_format(event->time_us, time));
+    ADD(out, "\",\"datacontenttype\":\"application/json\"");
+    add_text_if(out, NAME("traceparent"), event->traceparent);
+    add_data(event, id_at, id_len, out);
+    ADD(out, "}");
 }
