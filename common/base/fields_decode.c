@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 /* Doubles up to here that are whole are integers beyond doubt. */
+#define FEW_FIELDS 32
 #define WHOLE_MAX 9007199254740992.0
 
 static enum outcome refuse_type(const struct fields_decoder *d, const struct fields_path *path,
@@ -164,15 +165,23 @@ static enum outcome decode_object(const struct fields_decoder *d, const struct f
                                   const struct fields_path *path, const struct jval *object,
                                   void *base)
 {
+    const struct jval *few[FEW_FIELDS] = {NULL}, **values = few;
+    if (table->count > FEW_FIELDS)
+        values = ARENA_ARRAY(d->arena, const struct jval *, table->count);
+    TRY_ALLOC(values, d->err);
     for (size_t i = 0; i < object->object.count; i++) {
-        const char *name = object->object.members[i].name;
-        if (fields_find(table, name) == NULL)
-            return fields_refuse_unknown(d, path, table, name);
+        const struct jval_member *member = &object->object.members[i];
+        const struct field *field = fields_find(table, member->name);
+        if (field == NULL)
+            return fields_refuse_unknown(d, path, table, member->name);
+        size_t place = (size_t)(field - table->fields);
+        if (values[place] == NULL)
+            values[place] = &member->value;
     }
     for (size_t i = 0; i < table->count; i++) {
         const struct field *field = &table->fields[i];
         struct fields_path here = fields_path_to(path, field);
-        const struct jval *value = jval_get(object, field->name);
+        const struct jval *value = values[i];
         unsigned char *at = (unsigned char *)base + field->offset;
         if (value == NULL)
             TRY(take_absent(d, &here, at));

@@ -72,11 +72,16 @@ static void write_line(const struct str *line)
     } while (wrote < 0 && errno == EINTR);
 }
 
+bool log_is_on(enum log_level level)
+{
+    return (int)level >= lowest_level;
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                size_t count)
 {
     int saved_errno = errno;
-    if ((int)level < lowest_level)
+    if (!log_is_on(level))
         return;
     STR_AUTO struct str line = str_with_max(LINE_MAX_BYTES);
     struct jwrite w = jwrite_to(&line);

@@ -41,10 +41,15 @@ void log_set_job(const char *job_id, const char *trace_id);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
+bool log_is_on(enum log_level level);
 
+/* The fields are not even made for a line that is dropped. */
 #define LOG_AT(level, event, ...)                                                                  \
-    log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                           \
-              sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+    do {                                                                                           \
+        if (log_is_on(level))                                                                      \
+            log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                   \
+                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)); \
+    } while (0)
 /* The fields of an error record, for a LOG_AT list. */
 #define LOG_ERR_FIELDS(e)                                                                          \
     LOG_TEXT("error_class", outcome_name((e)->outcome)), LOG_TEXT("error_code", (e)->code),        \

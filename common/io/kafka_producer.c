@@ -4,7 +4,10 @@
 #include "base/clock.h"
 #include "base/num.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#define TOPICS_MAX 32 /* whose handles are kept */
 
 /* A record that kafka_producer_send_wait waits for. It stays in the list until its report comes,
  * even when nobody waits any more: a late report must not reach `delivered` with its address. */
@@ -21,6 +24,7 @@ struct kafka_producer {
     void *ctx;
     struct wait *waits;
     rd_kafka_t *handle;
+    _Atomic(rd_kafka_topic_t *) topics[TOPICS_MAX]; /* filled from the front */
 };
 
 /* ---- reports ---- */
@@ -128,6 +132,8 @@ void kafka_producer_close(struct kafka_producer *producer, int64_t flush_ms)
         rd_kafka_purge(producer->handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_flush(producer->handle, 1000); /* the reports of the purge */
     }
+    for (size_t i = 0; i < TOPICS_MAX && producer->topics[i] != NULL; i++)
+        rd_kafka_topic_destroy(producer->topics[i]);
     rd_kafka_destroy(producer->handle);
     while (producer->waits != NULL)
         free(take_wait(producer, producer->waits));
@@ -152,6 +158,28 @@ static enum outcome make_headers(const struct kafka_record *record,
     return OUTCOME_OK;
 }
 
+/* By its name the library looks a topic up under a lock of its own, for every record. NULL: there
+ * are too many, or it cannot be had. */
+static rd_kafka_topic_t *topic_handle(struct kafka_producer *producer, const char *name)
+{
+    rd_kafka_topic_t *made = NULL, *found = NULL;
+    for (size_t i = 0; i < TOPICS_MAX; i++) {
+        found = atomic_load_explicit(&producer->topics[i], memory_order_acquire);
+        if (found == NULL && made == NULL)
+            made = rd_kafka_topic_new(producer->handle, name, NULL);
+        if (found == NULL && made == NULL)
+            return NULL;
+        if (found == NULL && atomic_compare_exchange_strong(&producer->topics[i], &found, made))
+            return made;
+        if (strcmp(rd_kafka_topic_name(found), name) == 0)
+            break;
+        found = NULL;
+    }
+    if (made != NULL)
+        rd_kafka_topic_destroy(made); /* another thread was quicker, or there is no place */
+    return found;
+}
+
 static enum outcome fail_send(rd_kafka_error_t *error, const char *topic, struct err *err)
 {
     char what[280];
@@ -169,8 +197,11 @@ static enum outcome send_record(struct kafka_producer *producer, const struct ka
         const char *in;
         void *out;
     } key = {record->key.data}, value = {record->value.data};
+    rd_kafka_topic_t *topic = topic_handle(producer, record->topic);
+    rd_kafka_vu_t by_name = {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = record->topic};
+    rd_kafka_vu_t by_handle = {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
     rd_kafka_vu_t parts[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = record->topic},
+        topic == NULL ? by_name : by_handle,
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key.out, record->key.len}},

@@ -85,6 +85,8 @@ static enum delivery_fate tell_end(struct attempt *a, const struct event *event)
 
 static void log_end(const struct attempt *a, const char *what, enum log_level level)
 {
+    if (!log_is_on(level))
+        return;
     const struct log_field fields[] = {
         LOG_TEXT("kind", a->kind_name),
         LOG_TEXT("workspace_id", a->workspace_id),
