@@ -15,6 +15,7 @@
 #define CLOCK_GOOD_US (200 * US_PER_MS)
 #define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 #define SCRATCH_BYTES ((size_t)64 << 20)
+_Static_assert(DISPATCH_BATCH_MAX <= LEDGER_CLAIMS_MAX, "a batch is one statement");
 
 /* ---- leases ---- */
 

@@ -148,7 +148,7 @@ static enum outcome read_answer(const struct answers *in, size_t row, int *ret_v
     return OUTCOME_OK;
 }
 
-/* Which item the row answers; every one must be answered once. */
+/* Which item the row answers; none may be answered twice. */
 static enum outcome number_of(const struct answers *in, size_t row, size_t count, bool *seen,
                               size_t *ret_number, struct err *err)
 {
@@ -161,15 +161,37 @@ static enum outcome number_of(const struct answers *in, size_t row, size_t count
     return OUTCOME_OK;
 }
 
-static enum outcome check_count(const struct pgsql_result *result, size_t count, struct err *err)
+/* True in `ret_has_rest`: the first row answers all that have none of their own. */
+static enum outcome check_count(const struct pgsql_result *result, size_t count, bool *ret_has_rest,
+                                struct err *err)
 {
-    if (pgsql_rows(result) == count)
-        return OUTCOME_OK;
-    return FAIL(err, OUTCOME_PERMANENT, "hub.not_migrated",
-                "the hub's ledger gave %zu answers to %zu questions", pgsql_rows(result), count);
+    size_t rows = pgsql_rows(result);
+    bool has_rest = rows > 0 && pgsql_i64(result, 0, NUMBER, -1) == 0;
+    if (has_rest ? rows > count : rows != count)
+        return FAIL(err, OUTCOME_PERMANENT, "hub.not_migrated",
+                    "the hub's ledger gave %zu answers to %zu questions", rows, count);
+    *ret_has_rest = has_rest;
+    return OUTCOME_OK;
 }
 
 /* ---- the calls ---- */
+
+/* New jobs: fences in the order of the claims, the rest as it was claimed. */
+static enum outcome read_rest(const struct answers *in, const struct ledger_claims *claims,
+                              struct ledger_claimed *ret_claimed, struct err *err)
+{
+    struct ledger_claimed first;
+    int verdict = 0;
+    TRY(read_answer(in, 0, &verdict, &first, err));
+    for (size_t i = 0; i < claims->count; i++) {
+        ret_claimed[i] = first;
+        ret_claimed[i].verdict = (enum ledger_verdict)verdict;
+        ret_claimed[i].fence = first.fence + (int64_t)i;
+        ret_claimed[i].attempt = claims->items[i].attempt;
+        ret_claimed[i].redrive_count = claims->items[i].redrive_count;
+    }
+    return OUTCOME_OK;
+}
 
 enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *claims,
                                struct arena *arena, struct ledger_claimed *ret_claimed,
@@ -184,7 +206,7 @@ enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *cla
     struct pgsql_structs structs = {claims->items, sizeof *claims->items, claims->count};
     size_t arrays = COUNT_OF(claim_columns);
     const char *params[PARAMS_MAX];
-    bool *seen = ARENA_ARRAY(arena, bool, claims->count);
+    bool has_rest = false, *seen = ARENA_ARRAY(arena, bool, claims->count);
     TRY_ALLOC(seen, err);
     TRY(add_arrays(structs, claim_columns, arrays, arena, params, err));
     params[arrays] = claims->worker;
@@ -192,9 +214,11 @@ enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *cla
     params[arrays + 2] = PGSQL_INT(claims->max_starts);
     params[arrays + 3] = PGSQL_INT(claims->now_us);
     TRY(pgsql_query(db, claim_sql, (struct pgsql_params){params, arrays + 4}, &result, err));
-    TRY(check_count(result, claims->count, err));
+    TRY(check_count(result, claims->count, &has_rest, err));
     struct answers in = {result, arena, verdicts};
-    for (size_t row = 0; row < claims->count; row++) {
+    if (has_rest)
+        TRY(read_rest(&in, claims, ret_claimed, err));
+    for (size_t row = has_rest ? 1 : 0; row < pgsql_rows(result); row++) {
         size_t number = 0;
         int verdict = 0;
         TRY(number_of(&in, row, claims->count, seen, &number, err));
@@ -240,7 +264,7 @@ enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement
     const char *params[PARAMS_MAX];
     size_t arrays = COUNT_OF(settle_columns);
     struct settle_row *rows = ARENA_ARRAY(arena, struct settle_row, count);
-    bool *seen = ARENA_ARRAY(arena, bool, count);
+    bool has_rest = false, *seen = ARENA_ARRAY(arena, bool, count);
     TRY_ALLOC(rows, err);
     TRY_ALLOC(seen, err);
     for (size_t i = 0; i < count; i++)
@@ -248,9 +272,11 @@ enum outcome ledger_settle_many(struct pgsql *db, const struct ledger_settlement
     struct pgsql_structs structs = {rows, sizeof *rows, count};
     TRY(add_arrays(structs, settle_columns, arrays, arena, params, err));
     TRY(pgsql_query(db, settle_sql, (struct pgsql_params){params, arrays}, &result, err));
-    TRY(check_count(result, count, err));
+    TRY(check_count(result, count, &has_rest, err));
     struct answers in = {result, arena, answers};
-    for (size_t row = 0; row < count; row++) {
+    for (size_t i = 0; has_rest && i < count; i++)
+        ret_settled[i] = (struct ledger_settled){.answer = LEDGER_OURS};
+    for (size_t row = has_rest ? 1 : 0; row < pgsql_rows(result); row++) {
         size_t number = 0;
         int answer = 0;
         TRY(number_of(&in, row, count, seen, &number, err));

@@ -60,6 +60,8 @@ struct ledger_claims {
     int max_starts;             /* starts without an outcome before a job counts as poison */
     int64_t now_us;
 };
+#define LEDGER_CLAIMS_MAX 1024 /* in one statement: the step of haul.fence */
+
 /* One statement. Needs each job's lease: a row that says "running" is taken for a dead worker's.
  * `ret_claimed` has an item a claim. Not waited for on the hub's disk (claims of ordered kinds, and
  * those that end their job, are): `db` must have been opened with LEDGER_SESSION_SQL, so that no

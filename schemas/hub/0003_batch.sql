@@ -26,6 +26,9 @@ CREATE TABLE haul.dedupes (
     PRIMARY KEY (workspace_id, dedupe_key)
 );
 
+-- A batch of claims takes as many fences as this at once, one for each of its jobs.
+ALTER SEQUENCE haul.fence INCREMENT BY 1024;
+
 /*
  * Claims are committed without waiting for the disk, so the hub may forget the last of them when it
  * crashes, and with them which fences it gave out. All connections end with the hub: each new one
@@ -33,7 +36,7 @@ CREATE TABLE haul.dedupes (
  */
 CREATE FUNCTION haul.fence_skip() RETURNS bigint LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog AS $$
-    SELECT max(nextval('haul.fence')) FROM generate_series(1, 65536)
+    SELECT max(nextval('haul.fence')) FROM generate_series(1, 4096)
 $$;
 
 -- Ends a job that its caller has locked.
@@ -162,8 +165,9 @@ $$;
 
 /*
  * Deliveries claim their jobs, each of which they hold the lease of: 'running' is taken for a dead
- * worker's. New jobs are one INSERT together; the others go one by one. An answer a claim, in any
- * order, `number` from 1. Only claims that put their job in an order, or end it, wait for the disk.
+ * worker's. New jobs are one INSERT together, and the others go one by one. The answer of all new jobs
+ * is the first row, of number 0: each has its own fence, which is that of the row plus its place in
+ * p_job_id, from 0. The others have a row each, in any order, `number` from 1. Only claims that put their job in an order, or end it, wait for the disk.
  */
 CREATE FUNCTION haul.ledger_claim_many(
     p_job_id text[], p_workspace_id text[], p_kind text[], p_subject text[], p_attempt integer[],
@@ -180,7 +184,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-    fences bigint[];
+    first_fence bigint := nextval('haul.fence'); -- the next ones up to the sequence's step are ours
     fresh integer[]; -- of p_job_id: those that are new
     made integer;
     one record;
@@ -190,39 +194,37 @@ BEGIN
     IF NOT (true = ANY (p_is_ordered)) THEN
         PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
+    IF cardinality(p_job_id) > 1024 THEN
+        RAISE EXCEPTION 'claims of more than 1024 jobs in one call';
+    END IF;
     -- Which rows are new is told by their number alone when all are, else by the fences in them.
-    SELECT array_agg(nextval('haul.fence')) INTO fences
-      FROM generate_subscripts(p_job_id, 1);
     INSERT INTO haul.ledger AS l
            (job_id, workspace_id, kind, subject, worker, owner, state, attempt, starts,
             redrive_count, fence, sequence, first_topic, first_partition, first_offset, started_at)
     SELECT a.job_id, a.workspace_id, a.kind, a.subject, p_worker, p_owner, 'running', a.attempt, 1,
-           a.redrive_count, a.fence, 1000000, a.first_topic, a.first_partition, a.first_offset,
+           a.redrive_count, first_fence + a.number - 1, 1000000, a.first_topic, a.first_partition, a.first_offset,
            clock_timestamp()
       FROM unnest(p_job_id, p_workspace_id, p_kind, p_subject, p_attempt, p_redrive_count,
-                  fences, p_first_topic, p_first_partition, p_first_offset, p_is_ordered,
-                  p_dedupe_key)
-           AS a(job_id, workspace_id, kind, subject, attempt, redrive_count, fence, first_topic,
-                first_partition, first_offset, is_ordered, dedupe_key)
+                  p_first_topic, p_first_partition, p_first_offset, p_is_ordered, p_dedupe_key)
+           WITH ORDINALITY
+           AS a(job_id, workspace_id, kind, subject, attempt, redrive_count, first_topic,
+                first_partition, first_offset, is_ordered, dedupe_key, number)
      WHERE NOT a.is_ordered AND a.dedupe_key IS NULL
-       AND NOT EXISTS (SELECT FROM haul.cancels c WHERE c.job_id = a.job_id)
+       AND a.job_id <> ALL (ARRAY(SELECT c.job_id FROM haul.cancels c
+                                   WHERE c.job_id = ANY (p_job_id)))
      ORDER BY a.job_id COLLATE "C"
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS made = ROW_COUNT;
-    IF made = cardinality(p_job_id) THEN
-        fresh := ARRAY(SELECT generate_subscripts(p_job_id, 1));
-    ELSIF made > 0 THEN
+    IF made > 0 THEN
+        RETURN QUERY
+            SELECT 0, 'run', first_fence, 1000000::bigint, 0, 1, 0, 0::bigint, 'running',
+                   NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::json;
+        IF made = cardinality(p_job_id) THEN
+            RETURN;
+        END IF;
         SELECT array_agg(a.number::integer) INTO fresh
-          FROM unnest(p_job_id, fences) WITH ORDINALITY AS a(job_id, fence, number)
-          JOIN haul.ledger l ON l.job_id = a.job_id AND l.fence = a.fence;
-    END IF;
-    RETURN QUERY
-        SELECT f.number, 'run', fences[f.number], 1000000::bigint, p_attempt[f.number], 1,
-               p_redrive_count[f.number], 0::bigint, 'running', NULL::text, NULL::text,
-               NULL::text, NULL::text, NULL::text, NULL::json
-          FROM unnest(fresh) AS f(number);
-    IF coalesce(cardinality(fresh), 0) = cardinality(p_job_id) THEN
-        RETURN;
+          FROM unnest(p_job_id) WITH ORDINALITY AS a(job_id, number)
+          JOIN haul.ledger l ON l.job_id = a.job_id AND l.fence = first_fence + a.number - 1;
     END IF;
     FOR i IN SELECT g FROM generate_subscripts(p_job_id, 1) g
               WHERE g <> ALL (coalesce(fresh, '{}'))
@@ -281,21 +283,19 @@ BEGIN
      WHERE l.job_id = u.job_id AND l.fence = u.fence AND l.state IN ('running', u.state)
        AND u.state IN ('succeeded', 'dead_lettered', 'cancelled');
     GET DIAGNOSTICS changed = ROW_COUNT;
-    IF changed = cardinality(p_job_id) THEN
-        ended := ARRAY(SELECT generate_subscripts(p_job_id, 1));
-    ELSIF changed > 0 THEN
+    IF changed > 0 THEN
+        RETURN QUERY
+            SELECT 0, 'ours', 0::bigint, 0::bigint, 0, 0, 0, 0::bigint, NULL::text, NULL::text,
+                   NULL::text, NULL::text, NULL::text, NULL::text, NULL::json;
+    END IF;
+    IF changed > 0 AND changed < cardinality(p_job_id) THEN
         SELECT array_agg(u.number::integer) INTO ended
           FROM unnest(p_job_id, p_fence, p_state) WITH ORDINALITY
                AS u(job_id, fence, state, number)
           JOIN haul.ledger l ON l.job_id = u.job_id AND l.fence = u.fence AND l.state = u.state
          WHERE u.state IN ('succeeded', 'dead_lettered', 'cancelled');
     END IF;
-    RETURN QUERY
-    SELECT e.number, 'ours', p_fence[e.number], p_sequence[e.number], 0, 0, 0, 0::bigint,
-           p_state[e.number], NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,
-           NULL::json
-      FROM unnest(ended) AS e(number);
-    IF coalesce(cardinality(ended), 0) < cardinality(array_remove(p_state, NULL)) THEN
+    IF changed < cardinality(p_job_id) THEN
         RETURN QUERY
         SELECT g.number, 'fenced', p_fence[g.number], p_sequence[g.number], 0, 0, 0, 0::bigint,
                p_state[g.number], NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,
