@@ -36,7 +36,7 @@ ALTER SEQUENCE haul.fence INCREMENT BY 1024;
  */
 CREATE FUNCTION haul.fence_skip() RETURNS bigint LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog AS $$
-    SELECT max(nextval('haul.fence')) FROM generate_series(1, 4096)
+    SELECT max(nextval('haul.fence')) FROM generate_series(1, 65536)
 $$;
 
 -- Ends a job that its caller has locked.

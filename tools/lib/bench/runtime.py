@@ -1,6 +1,7 @@
 """tools/bench runtime: jobs that do nothing, from their topic to their last event, beside loops, libraries and queues."""
 
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -73,6 +74,7 @@ class Bench:
     def settle(self):
         """What one contender left to be written is not the next one's load."""
         self.hub.query("CHECKPOINT")
+        os.sync()  # the broker's logs too
 
 
 def make_contenders(options, missing):
@@ -127,10 +129,14 @@ class Runtime:
         """A worker's surroundings with no job waiting."""
         return closing(Noops(self.bench, kind, partitions, CALM_REDIS_DATABASE))
 
+    def _calm_latencies(self, noops):
+        self.bench.settle()
+        return sorted(noops.latencies_ms())
+
     def measure_latencies(self):
         for kind in self.kinds:
             with self._calm(kind) as noops:
-                rounds = [sorted(noops.latencies_ms()) for _ in range(self.options.runs)]
+                rounds = [self._calm_latencies(noops) for _ in range(self.options.runs)]
             p50s = [round(statistics.median(found), 3) for found in rounds]
             p99s = [round(found[len(found) * 99 // 100], 3) for found in rounds]
             self.latencies[kind] = {"jobs": len(rounds[0]), "p50_ms": round(statistics.median(p50s), 3),
