@@ -221,8 +221,9 @@ MUST_USE enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
                                             const struct kafka_partition *partitions, size_t count,
                                             int64_t timeout_ms, struct err *err);
 
-/* The same in two steps. Sends the list and does not wait; the answer to one that was sent before
- * is forgotten. Fails as `_commit` does where nothing was sent. */
+/* The same in two steps. Sends the list and does not wait. The answer to one that was sent before
+ * is forgotten; a new assignment forgets it too, once it is there. Fails as `_commit` does where
+ * nothing was sent. */
 MUST_USE enum outcome kafka_consumer_commit_send(struct kafka_consumer *consumer,
                                                  const struct kafka_partition *partitions,
                                                  size_t count, struct err *err);

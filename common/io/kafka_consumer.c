@@ -45,6 +45,8 @@ static void on_assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_
 {
     ARENA_AUTO struct arena arena;
     arena_init(&arena, REBALANCE_ARENA_BYTES);
+    /* Or what is asked for may be older than what is committed a moment later. */
+    kafka_commit_await(consumer, COMMITTED_WAIT_MS);
     if (!fetch_commits(consumer, list))
         forget_commits(list);
     struct kafka_partition *partitions = kafka_list_copy(list, &arena);

@@ -73,6 +73,8 @@ struct kafka_consumer {
 
 /* Of the commit on its way, if one is. */
 void kafka_commit_forget(struct kafka_consumer *consumer);
+/* Waits for its answer and forgets that too. */
+void kafka_commit_await(struct kafka_consumer *consumer, int64_t timeout_ms);
 
 #define KAFKA_QUEUED_RECORDS 5000 /* of one consumer, in memory: more are not fetched */
 

@@ -43,6 +43,7 @@ struct delivery {
     /* What is sent when all else that it led to is in Kafka; NULL = nothing. On the heap. */
     struct kafka_record *sequel;
     bool is_sequel_due; /* all else was there once: what is tried again is the sequel alone */
+    int sequel_life;    /* the job's redrive count when it was; it may have been put back since */
 };
 
 /* NULL without memory. Takes the message over. */

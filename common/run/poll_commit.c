@@ -3,8 +3,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 
-#define LAST_WAIT_MS 5000 /* for an answer at the end of an assignment */
+#define LAST_WAIT_MS 5000 /* for the answers at the end of an assignment */
 
 /* A broker that was told to take less metadata: the commits matter more than their maps. */
 static bool goes_textless(struct poller *poller)
@@ -78,10 +79,11 @@ void poller_commit_last(struct poller *poller)
 {
     struct poller_commit *commit = &poller->commit;
     struct err err = {0};
+    int64_t until_us = clock_monotonic_us() + LAST_WAIT_MS * US_PER_MS;
     take_answer(poller, LAST_WAIT_MS); /* it may be of less than is complete by now */
     commit->is_refused = false;
     while (commit->count == 0 && !commit->is_refused && send_news(poller))
-        take_answer(poller, LAST_WAIT_MS);
+        take_answer(poller, num_max_i64((until_us - clock_monotonic_us()) / US_PER_MS, 0));
     if (commit->count == 0)
         return;
     (void)FAIL(&err, OUTCOME_RETRY, "kafka.unreachable", "commit: no answer within %d ms",

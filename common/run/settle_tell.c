@@ -69,8 +69,11 @@ static enum outcome send_later(struct attempt *a, struct err *err)
 static enum outcome send_end(struct attempt *a, const struct event *event, struct err *err)
 {
     const char *topic = a->rt->events_topic.text;
-    if (event->state != EVENT_DEAD_LETTERED || a->delivery->is_sequel_due)
+    bool has_letter = a->delivery->is_sequel_due && a->delivery->sequel_life == a->redrive_count;
+    if (event->state != EVENT_DEAD_LETTERED || has_letter)
         return events_tell_surely(&a->rt->outbox, topic, event, a->delivery, err);
+    a->delivery->is_sequel_due = false;
+    a->delivery->sequel_life = a->redrive_count;
     TRY(events_tell_behind(topic, event, a->delivery, err));
     return send_dead_letter(a, event->error, err);
 }

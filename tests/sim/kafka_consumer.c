@@ -121,6 +121,8 @@ static size_t list_places(const struct place *places, size_t count, struct kafka
     return count;
 }
 
+static void await_commit(struct kafka_consumer *consumer);
+
 static void fill_commits(const struct place *places, struct kafka_partition *list, size_t count)
 {
     struct err err = {0};
@@ -140,6 +142,7 @@ static void serve_assign(struct kafka_consumer *consumer)
     size_t count = list_places(consumer->next_places, consumer->next_count, list);
     memcpy(consumer->places, consumer->next_places, count * sizeof *consumer->places);
     consumer->place_count = count;
+    await_commit(consumer);
     fill_commits(consumer->places, list, count);
     trace("assigned", "%zu partitions, generation %d", count, consumer->generation);
     consumer->events.assigned(consumer->events.ctx, list, count);
@@ -493,4 +496,19 @@ bool kafka_consumer_commit_take(struct kafka_consumer *consumer, int64_t timeout
     *err = commit->err;
     commit_free(commit);
     return true;
+}
+
+/* Of an assignment that is over. */
+static void await_commit(struct kafka_consumer *consumer)
+{
+    int64_t until_us = world_us + 5 * SECOND;
+    while (consumer->sent != NULL && !consumer->sent->is_answered && world_us < until_us)
+        (void)fiber_wait(&consumer->sent, until_us);
+    if (consumer->sent == NULL)
+        return;
+    if (consumer->sent->has_come)
+        commit_free(consumer->sent);
+    else
+        make_late(consumer, consumer->sent);
+    consumer->sent = NULL;
 }

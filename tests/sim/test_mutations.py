@@ -119,6 +119,9 @@ MUTATIONS = {
     "a sequel is sent whatever became of the letter":
         ("outbox.c", "bool is_due = delivery->fate == FATE_DONE && !atomic_load(&delivery->failed);",
          "bool is_due = delivery->fate == FATE_DONE;"),
+    "a letter of an earlier life counts for this one":
+        ("settle_tell.c", "a->delivery->is_sequel_due && a->delivery->sequel_life == a->redrive_count;",
+         "a->delivery->is_sequel_due;"),
     "a sequel that found no room counts as sent":
         ("outbox.c", "    if (!is_sent)\n        atomic_store(&delivery->failed, true);", "    if (!is_sent)\n        (void)err;"),
     "work that is undone counts as done when the process stops":
