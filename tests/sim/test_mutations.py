@@ -41,8 +41,6 @@ MUTATIONS = {
          "        refused(poller, outcome, err);\n        poller->commit_due_us = INT64_MAX;\n    }\n    commit->count = 0;"),
     "an answer is never taken":
         ("poll_commit.c", "    take_answer(poller, 0);\n", ""),
-    "a broker that takes no map is sent it again and again":
-        ("poll_commit.c", "poller->table.is_textless = poller->table.is_textless || has_text;", "poller->table.is_textless = false;"),
     "dropped counts as done":
         ("poll_out.c", "if (is_ours && delivery->fate == FATE_DONE)",
          "if (is_ours && delivery->fate != FATE_AGAIN)"),

@@ -329,10 +329,17 @@ static void test_a_broker_that_takes_no_metadata(void)
     struct process process;
     begin();
     bus_refuse_metadata(true);
-    send_job(0, ",\"work_us\":300000");
+    send_job(0, "");
+    send_job(3, ",\"work_us\":2500000");
     start(&process);
-    for (int number = 3; number <= 9; number += 3)
+    for (int number = 6; number <= 9; number += 3)
         send_job(number, "");
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while ((bus_jobs_ended() < 3 || bus_committed(JOBS_TOPIC, 0) < 1) &&
+           clock_monotonic_us() < until_us)
+        clock_sleep_us(US_PER_MS);
+    CHECK(!bus_is_settled("job-3"));
+    CHECK_INT(bus_committed(JOBS_TOPIC, 0), 1);
     CHECK(wait_settled(4));
     CHECK_INT(stop(&process), WORKER_EXIT_OK);
     CHECK_INT(bus_committed(JOBS_TOPIC, 0), 4);
