@@ -190,7 +190,7 @@ def test_without_redis_each_worker_decides(runtime, down):
 
 
 def test_a_source_that_is_down_opens_its_connection(haul, postgres_database):
-    haul.start_worker(HAUL_BREAKER_OPEN_MS=1000, HAUL_BREAKER_MINIMUM_CALLS=2, HAUL_RETRY_SCALE_PERCENT=5)
+    haul.start_worker(HAUL_BREAKER_OPEN_MS=3000, HAUL_BREAKER_MINIMUM_CALLS=2, HAUL_RETRY_SCALE_PERCENT=5)
     postgres_database.query("CREATE TABLE t (id int PRIMARY KEY)")
     haul.add_database("to", postgres_database)
     haul.add_connection("from", "postgres", host="127.0.0.1", port=1, user="u", password="p", database="d")
