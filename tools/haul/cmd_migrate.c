@@ -35,9 +35,11 @@ static void print_report(struct cli *cli, const struct migrate_report *report)
         out_addf(&cli->out,
                  "applied %" PRId64 " migration(s): version %" PRId64 " -> %" PRId64 "\n",
                  report->applied, report->before, report->after);
-    else if (report->after < HUB_VERSION)
-        out_addf(&cli->out, "the hub is at version %" PRId64 ", this program needs %d\n",
-                 report->after, HUB_VERSION);
+    else if (report->missing > 0)
+        out_addf(&cli->out,
+                 "the hub is at version %" PRId64 ", this program needs %d: %" PRId64
+                 " migration(s) to apply\n",
+                 report->after, HUB_VERSION, report->missing);
     else
         out_addf(&cli->out, "up to date at version %" PRId64 "\n", report->after);
 }
@@ -49,7 +51,7 @@ static enum outcome run(struct cli *cli, struct err *err)
     TRY(cli_hub_raw(cli, &hub, err));
     if (CLI_OPTIONS(struct migrate_options, cli)->check) {
         TRY(migrations_check(hub, &report, err));
-        cli->exit_status = report.after < HUB_VERSION ? EXIT_FAILED : EXIT_DONE;
+        cli->exit_status = report.missing > 0 ? EXIT_FAILED : EXIT_DONE;
     } else {
         TRY(migrations_apply(hub, &report, err));
     }

@@ -1,6 +1,8 @@
 /* migrations: see migrations.h. */
 #include "migrations.h"
 
+#include "base/num.h"
+
 #define LOCK_KEY INT64_C(0x6861756c01) /* "haul", 1 */
 #define LOCK_TIMEOUT_MS 60000
 
@@ -36,6 +38,8 @@ enum outcome migrations_check(const struct hub *hub, struct migrate_report *ret_
     struct migrate_report report = {0};
     TRY(hub_version(hub, &report.before, err));
     report.after = report.before;
+    for (const struct migration *m = hub_migrations; m->name != NULL; m++)
+        report.missing++;
     if (report.before > 0) {
         PGSQL_RESULT_AUTO struct pgsql_result *applied = NULL;
         TRY(pgsql_query(hub->db,
@@ -43,6 +47,7 @@ enum outcome migrations_check(const struct hub *hub, struct migrate_report *ret_
                         PGSQL_NONE, &applied, err));
         for (size_t i = 0; i < pgsql_rows(applied); i++)
             TRY(check_applied(applied, i, err));
+        report.missing -= (int64_t)pgsql_rows(applied);
     }
     *ret_report = report;
     return OUTCOME_OK;
@@ -65,16 +70,31 @@ static enum outcome apply_one(const struct hub *hub, const struct migration *mig
     return pgsql_commit(&tx, err);
 }
 
+static enum outcome is_applied(const struct hub *hub, const struct migration *migration,
+                               bool *ret_is_applied, struct err *err)
+{
+    int64_t rows = 0;
+    TRY(pgsql_run(hub->db, "SELECT FROM haul.migrations WHERE version = $1::integer",
+                  PGSQL_PARAMS(PGSQL_INT(migration->version)), &rows, err));
+    *ret_is_applied = rows > 0;
+    return OUTCOME_OK;
+}
+
+/* Not only what is newer than the newest: two branches may have landed in either order. */
 static enum outcome apply_missing(const struct hub *hub, struct migrate_report *report,
                                   struct err *err)
 {
     for (const struct migration *m = hub_migrations; m->name != NULL; m++) {
+        bool is_there = false;
         if (m->version <= report->before)
+            TRY(is_applied(hub, m, &is_there, err));
+        if (is_there)
             continue;
         if (apply_one(hub, m, err) != OUTCOME_OK)
             return err_prefix(err, "migration %s", m->name);
-        report->after = m->version;
+        report->after = num_max_i64(report->after, m->version);
         report->applied++;
+        report->missing--;
     }
     return OUTCOME_OK;
 }

@@ -18,6 +18,7 @@ extern const struct migration hub_migrations[]; /* ascending; name NULL at the e
 struct migrate_report {
     int64_t before, after;
     int64_t applied;
+    int64_t missing; /* known here, not applied: also those that stand before an applied one */
 };
 
 /* Applies what is not applied yet, each file in a transaction of its own, under an advisory lock.
