@@ -8,16 +8,17 @@ PARTITIONS = 12
 WORKSPACE = "w1"
 
 
-def job_ids(count):
+def job_ids(count, begin="01JD"):
     """As long as a ULID, growing as ULIDs do."""
-    start = f"01JD{int(time.time() * 1000):013d}"
+    start = f"{begin}{int(time.time() * 1000):013d}"
     return [f"{start}{number:09d}" for number in range(count)]
 
 
-def job_text(kind, job_id):
+def job_text(kind, job_id, workspace=WORKSPACE, data=""):
+    """`data`: more members, a comma before each."""
     return (f'{{"specversion":"1.0","id":"{job_id}","type":"haul.job.{kind}.v1","source":"/bench",'
             f'"subject":"{job_id}","time":"{time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}",'
-            f'"datacontenttype":"application/json","data":{{"workspace_id":"{WORKSPACE}"}}}}')
+            f'"datacontenttype":"application/json","data":{{"workspace_id":"{workspace}"{data}}}}}')
 
 
 def write_file(path, kind, count):

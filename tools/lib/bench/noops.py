@@ -12,6 +12,7 @@ from harness.hub import Hub
 
 from bench.jobs import PARTITIONS, Topic, fill_topic, job_ids, job_text
 from bench.process import Speed, cpu_of, memory_mb
+from bench.reader import Reader
 
 WORKER = "testkind"
 STATES = ("accepted", "started", "succeeded")  # what is told of every job
@@ -31,6 +32,14 @@ def _state_of(message):
 def _time_of(message):
     text = message.value().split(b'"time":"', 1)[1].split(b'"', 1)[0].decode()
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def started_at(events, begins, ends):
+    """(job id, time) of each `started` event there."""
+    for messages in events.read(begins, ends):
+        for message in messages:
+            if _state_of(message) == "started":
+                yield message.key().decode(), _time_of(message)
 
 
 class Noops:
@@ -142,24 +151,28 @@ class Noops:
     # --- latency ---------------------------------------------------------------------------------
 
     def latencies_ms(self):
-        """At 100 jobs a second: from just before a job is sent to its `started` event's time."""
+        """At 100 jobs a second: from just before a job is sent to its `started` event's time; and to a bare reader."""
         group = f"{self.unique}-latency-{time.time_ns()}"
         self._forget()
         self._begin_at_the_end(group)
         events = Topic(self.bench.servers, self.events_topic)
         worker = self._start(group)
+        reader = Reader(self.bench.servers, self.jobs_topic, self.topics[self.jobs_topic])
         try:
             sent = {}
             begins = events.ends()
             self._send_slowly(sent)
             ends = self._wait_events(events, begins, len(STATES) * len(sent))
-            found = {message.key().decode(): (_time_of(message) - sent[message.key().decode()]) * 1000
-                     for messages in events.read(begins, ends) for message in messages
-                     if _state_of(message) == "started"}
+            found = {job_id: (at - sent[job_id]) * 1000 for job_id, at in started_at(events, begins, ends)}
             if len(found) != len(sent):
                 raise RuntimeError(f"{self.kind}: {len(found)} of {len(sent)} jobs were started")
-            return [found[job_id] for job_id in list(sent)[LATENCY_WARM:]]
+            warm = list(sent)[LATENCY_WARM:]
+            read = [(reader.came[job_id] - sent[job_id]) * 1000 for job_id in warm if job_id in reader.came]
+            if len(read) != len(warm):
+                raise RuntimeError(f"{self.kind}: the bare reader saw {len(read)} of {len(warm)} jobs")
+            return [found[job_id] for job_id in warm], read
         finally:
+            reader.close()
             worker.stop()
             events.close()
 

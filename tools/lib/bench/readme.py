@@ -71,6 +71,26 @@ def sql_table(result):
     return "\n".join(lines) + "\n\n" + " ".join(notes)
 
 
+def beside(reader):
+    return "" if reader is None else f" (a bare reader of the topic beside it: {reader['p50_ms']:.1f} and {reader['p99_ms']:.1f} ms)"
+
+
+RATIOS = (("haul idle", "without a ledger", (("the limit", ["bare loop"]), ("parallel-consumer", ["parallel-consumer"]))),
+          ("haul noop", "with a ledger", (("the loop with Redis and PostgreSQL", ["hub loop"]),
+                                          ("the best of the queues", ["river", "bullmq", "asynq"]))))
+
+
+def ratios_told(speeds):
+    """Of the medians, as the bars are."""
+    rates = {name: one["median_rate"] for name, one in speeds.items()}
+    told = []
+    for name, label, others in RATIOS:
+        over = [f"{rates[name] / max(rates[peer] for peer in peers):.2f} of {what}" for what, peers in others
+                if name in rates and all(peer in rates for peer in peers)]
+        told += [f"{label} {', '.join(over)}"] if over else []
+    return [f"Haul's rate {'; '.join(told)}."] if told else []
+
+
 def runtime_table(result):
     speeds = {one["contender"]: one for one in result["speeds"]}
     machine, versions, memory = result["machine"], result["versions"], result["memory"]
@@ -84,17 +104,21 @@ def runtime_table(result):
     notes = [f"Medians of {result['runs']} by `tools/bench runtime` on {result['time'][:10]}: {machine['cores']} cores "
              f"({machine['cpu']}) shared by broker, databases and one worker process, {result['jobs']:,} jobs on "
              f"{result['partitions']} partitions; CPU is the worker's own."]
+    notes += ratios_told(speeds)
     if machine["load_before"][0] > BUSY_LOAD:
         notes.append(f"The machine was busy with other work (load {machine['load_before'][0]:.0f} before it): all are "
                      "slower than they could be, not all by the same factor.")
     notes += [f"{name}: left out, {why}." for name, why in result["left_out"].items()]
     if result["latency"]:
         notes.append("At 100 jobs a second, from production to start: " + "; ".join(
-            f"{kind} p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms"
+            f"{kind} p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms{beside(found.get('bare_reader'))}"
             for kind, found in result["latency"].items()) + ".")
     if memory:
         notes.append(f"A worker with nothing to do holds {memory['idle_mb']:.0f} MB, and {memory['partition_kb']:.0f} "
                      "KB for each partition beyond twelve.")
+    if rounds := result.get("flood", {}).get("rounds"):
+        notes.append(f"Right behind {result['flood']['jobs']:,} jobs of one workspace the last of {result['flood']['lone_jobs']} lone "
+                     f"jobs of others began {median(one['longest_wait_ms'] for one in rounds):.0f} ms after the flood had been sent.")
     return "\n".join(lines) + "\n\n" + " ".join(notes + _missed(result))
 
 

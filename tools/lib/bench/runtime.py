@@ -1,4 +1,5 @@
-"""tools/bench runtime: jobs that do nothing, from their topic to their last event, beside loops, libraries and queues."""
+"""tools/bench runtime: jobs that do nothing, from their topic to their last event, beside loops, libraries and queues;
+and how long lone jobs wait behind very many of one workspace."""
 
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from harness.hub import Hub
 from harness.servers import Servers
 
-from bench import RESULTS, contender, queues
+from bench import RESULTS, contender, flood, queues
 from bench.bars import Bars
 from bench.jobs import PARTITIONS
 from bench.machine import machine, versions
@@ -21,14 +22,28 @@ from bench.noops import SETTINGS, STATES, Noops
 from bench.sql import in_turns
 
 SERVER_OPTIONS = ("--set", "postgres.autovacuum=off")
+# As Kafka's own script starts it: in the small heap of the tests it stops for 150 ms now and then, and all wait.
+KAFKA_HEAP_OPTS = "-Xms1g -Xmx1g"
 SERVERS = ("postgres", "redis", "kafka")
 QUEUE_SHARE = 5  # queues of their own get one job for so many of Kafka's: they take longer
 
 LOOP_LEAST, PARALLEL_LEAST, HUB_LOOP_LEAST, QUEUE_LEAST = 0.5, 1.4, 0.75, 1.8
 P50_LIMIT_MS, P99_LIMIT_MS = 3, 10
 IDLE_LIMIT_MB, PEAK_LIMIT_MB, PARTITION_LIMIT_KB = 15, 64, 32
+FLOOD_WAIT_LIMIT_MS = 1000
 MANY_PARTITIONS = 120
-CALM_REDIS_DATABASE = 4
+# The machine's pace changes within minutes: whoever is compared comes right behind the other.
+TURNS = ("bare loop", "haul idle", "parallel-consumer", "parallel-consumer x64", "asynq", "bullmq", "river",
+         "haul noop", "hub loop")
+CALM_REDIS_DATABASE, FLOOD_REDIS_DATABASE = 4, 5
+
+
+def spread(rounds):
+    """Of lists of milliseconds: the medians over the rounds, and each round's."""
+    p50s = [round(statistics.median(found), 3) for found in rounds]
+    p99s = [round(sorted(found)[len(found) * 99 // 100], 3) for found in rounds]
+    return {"p50_ms": round(statistics.median(p50s), 3), "p99_ms": round(statistics.median(p99s), 3),
+            "max_ms": round(max(map(max, rounds)), 3), "p50s_ms": p50s, "p99s_ms": p99s}
 
 
 class Speeds:
@@ -108,16 +123,18 @@ class Runtime:
         self.kinds = {}
         for database, kind in enumerate(("idle", "noop"), 2):
             self.kinds[kind] = Noops(bench, kind, redis_database=database)
-            self.kinds[kind].fill(bench.jobs)
+            if options.only != ["flood"]:
+                self.kinds[kind].fill(bench.jobs)
         self.bench.topic = self.kinds["idle"].jobs_topic
         self.bench.events = self.kinds["idle"].haul.prefix + "loop"
         self.kinds["idle"].haul.topics.create(self.bench.events, partitions=PARTITIONS)
-        self.latencies, self.memory = {}, {}
+        self.latencies, self.memory, self.floods = {}, {}, []
 
     def contenders(self):
-        found = [(f"haul {kind}", noops.run) for kind, noops in self.kinds.items()
-                 if self.options.only == [""] or f"haul {kind}" in self.options.only]
-        return [(name, peer.run) for name, peer in self.others.items()] + found
+        found = {name: peer.run for name, peer in self.others.items()}
+        found |= {f"haul {kind}": noops.run for kind, noops in self.kinds.items()
+                  if self.options.only == [""] or f"haul {kind}" in self.options.only}
+        return sorted(found.items(), key=lambda one: TURNS.index(one[0]))
 
     def round(self, number):
         for name, run in in_turns(self.contenders(), number):
@@ -131,17 +148,14 @@ class Runtime:
 
     def _calm_latencies(self, noops):
         self.bench.settle()
-        return sorted(noops.latencies_ms())
+        return noops.latencies_ms()
 
     def measure_latencies(self):
         for kind in self.kinds:
             with self._calm(kind) as noops:
                 rounds = [self._calm_latencies(noops) for _ in range(self.options.runs)]
-            p50s = [round(statistics.median(found), 3) for found in rounds]
-            p99s = [round(found[len(found) * 99 // 100], 3) for found in rounds]
-            self.latencies[kind] = {"jobs": len(rounds[0]), "p50_ms": round(statistics.median(p50s), 3),
-                                    "p99_ms": round(statistics.median(p99s), 3), "max_ms": round(max(found[-1] for found in rounds), 3),
-                                    "p50s_ms": p50s, "p99s_ms": p99s}
+            ours, readers = zip(*rounds, strict=True)
+            self.latencies[kind] = {"jobs": len(ours[0]), **spread(ours), "bare_reader": spread(readers)}
             print(f"latency of {kind}: {self.latencies[kind]}", flush=True)
 
     def measure_memory(self):
@@ -154,6 +168,13 @@ class Runtime:
                        "partition_kb": round(grown_kb, 2)}
         print(f"memory: {self.memory}", flush=True)
 
+    def measure_flood(self):
+        with closing(flood.Flood(self.bench, FLOOD_REDIS_DATABASE)) as flooded:
+            for _ in range(self.options.runs):
+                self.bench.settle()
+                self.floods.append(flooded.round().as_json())
+                print(f"flood of {flood.JOBS}: {self.floods[-1]}", flush=True)
+
     def run(self):
         print(f"haul: {' '.join(f'{name}={value}' for name, value in SETTINGS.items())}", flush=True)
         for peer in self.others.values():
@@ -163,6 +184,8 @@ class Runtime:
         if not self.options.no_latency:
             self.measure_latencies()
             self.measure_memory()
+        if "flood" in self.options.only or (self.options.only == [""] and not self.options.no_latency):
+            self.measure_flood()
 
     # --- what came out ---------------------------------------------------------------------------
 
@@ -186,6 +209,10 @@ class Runtime:
         if self.memory:
             self.bars.at_most("worker_idle_mb", self.memory["idle_mb"], IDLE_LIMIT_MB)
             self.bars.at_most("worker_partition_kb", self.memory["partition_kb"], PARTITION_LIMIT_KB)
+        if self.floods:
+            longest = statistics.median(found["longest_wait_ms"] for found in self.floods)
+            self.bars.at_most("flood_longest_wait_ms", longest, FLOOD_WAIT_LIMIT_MS)
+            self.bars.at_most("flood_peak_mb", max(found["peak_mb"] for found in self.floods), PEAK_LIMIT_MB)
         self.bars.at_most("events_untold", sum(noops.untold for noops in self.kinds.values()), 0)
         if any(name.startswith("haul") for name in self.speeds.items):
             self.bars.at_most("worker_peak_mb", self.speeds.peak_mb("haul idle", "haul noop"), PEAK_LIMIT_MB)
@@ -198,8 +225,10 @@ class Runtime:
                   "runs": self.options.runs, "jobs": self.bench.jobs, "queue_jobs": self.bench.queue_jobs,
                   "partitions": PARTITIONS, "events_of_a_job": list(STATES),
                   "machine": machine_before, "versions": {**own, **versions(self.bench.hub)}, "settings": settings,
-                  "server_settings": list(SERVER_OPTIONS[1::2]), "left_out": self.missing,
+                  "server_settings": [*SERVER_OPTIONS[1::2], f"KAFKA_HEAP_OPTS={os.environ['KAFKA_HEAP_OPTS']}"],
+                  "left_out": self.missing,
                   "speeds": self.speeds.as_json(), "latency": self.latencies, "memory": self.memory,
+                  "flood": {"jobs": flood.JOBS, "lone_jobs": flood.LONE_JOBS, "rounds": self.floods},
                   "bars": self.bars.items}
         RESULTS.mkdir(parents=True, exist_ok=True)
         path = RESULTS / time.strftime("runtime-%Y-%m-%dT%H%M%S.json")
@@ -217,6 +246,7 @@ class Runtime:
 
 def main(options):
     machine_before = machine()
+    os.environ.setdefault("KAFKA_HEAP_OPTS", KAFKA_HEAP_OPTS)
     contender.build()
     keep = options.keep or options.servers
     servers = Servers(options.servers or tempfile.mkdtemp(prefix="haul-bench-", dir="/tmp"), SERVERS, SERVER_OPTIONS) \

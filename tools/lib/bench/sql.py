@@ -27,7 +27,7 @@ PEAK_LIMIT_MB, START_LIMIT_S, BINARY_LIMIT_MB = 64, 0.5, 3
 
 def in_turns(contenders, number):
     """Each round begins with another one: what the first pays for is shared."""
-    shift = number % len(contenders)
+    shift = number % max(len(contenders), 1)
     return contenders[shift:] + contenders[:shift]
 
 
