@@ -1,27 +1,45 @@
-/* breaker_store: run/breaker_store.h on the machine of model/breaker, on the world's own clock. */
+/* breaker_store: run/breaker_store.h on the machine of model/breaker, on the world's own clock; and
+ * run/breaker_orders.h, of which no operator gives any. */
 #include "run/breaker_store.h"
+#include "run/breaker_orders.h"
 
 #include "world.h"
 
 #define BREAKERS_MAX 64
 
-static struct {
+static struct known {
     char dependency[201];
     struct breaker breaker;
+    int64_t order, since_us, not_closed_us;
 } breakers[BREAKERS_MAX];
 static int breaker_count;
 
-static struct breaker *find(const char *dependency)
+static struct known *find(const char *dependency)
 {
     for (int i = 0; i < breaker_count; i++)
         if (strcmp(breakers[i].dependency, dependency) == 0)
-            return &breakers[i].breaker;
+            return &breakers[i];
     if (breaker_count == BREAKERS_MAX)
         violation(NULL, "too many breakers", "one for %s", dependency);
     int place = breaker_count++;
     text_copy(breakers[place].dependency, sizeof breakers[place].dependency, dependency);
     breaker_init(&breakers[place].breaker);
-    return &breakers[place].breaker;
+    return &breakers[place];
+}
+
+struct breaker_seen breaker_seen(const char *dependency)
+{
+    const struct known *known = find(dependency);
+    return (struct breaker_seen){known->breaker.state, known->since_us, known->not_closed_us};
+}
+
+static void note_change(struct known *known, enum breaker_state before)
+{
+    if (known->breaker.state == before)
+        return;
+    known->since_us = world_us;
+    if (before == BREAKER_CLOSED)
+        known->not_closed_us = world_us;
 }
 
 static void report(const struct breaker_conf *conf, struct breaker *breaker,
@@ -40,10 +58,25 @@ static void report(const struct breaker_conf *conf, struct breaker *breaker,
     }
 }
 
+/* What an operator ordered, unless a later order was here. */
+static void follow(struct known *known, const struct breaker_request *request)
+{
+    struct breaker *breaker = &known->breaker;
+    if (request->order > 0 && request->order <= known->order)
+        return;
+    if (request->op == BREAKER_OP_FORCE_OPEN)
+        breaker_force_open(breaker);
+    else if (request->op == BREAKER_OP_CLOSE || breaker->state == BREAKER_FORCED_OPEN)
+        breaker_close(breaker, world_us);
+    if (request->order > 0)
+        known->order = request->order;
+}
+
 static struct breaker_view apply(const struct breaker_conf *conf,
                                  const struct breaker_request *request)
 {
-    struct breaker *breaker = find(request->dependency);
+    struct known *known = find(request->dependency);
+    struct breaker *breaker = &known->breaker;
     struct breaker_view view = {.before = breaker->state};
     int64_t until_us = world_us;
     if (request->op == BREAKER_OP_REPORT)
@@ -52,11 +85,11 @@ static struct breaker_view apply(const struct breaker_conf *conf,
         view.permit = breaker_probe(conf, breaker, world_us);
     else if (request->op == BREAKER_OP_RENEW)
         view.permit = breaker_renew(conf, breaker, request->permit, world_us) ? request->permit : 0;
-    else if (request->op == BREAKER_OP_FORCE_OPEN)
-        breaker_force_open(breaker);
     else
-        breaker_close(breaker, world_us);
+        follow(known, request);
+    note_change(known, view.before);
     view.state = breaker->state;
+    view.order = known->order;
     view.epoch = breaker->epoch;
     if (breaker->state != BREAKER_FORCED_OPEN)
         (void)breaker_check(breaker, world_us, &until_us);
@@ -107,4 +140,13 @@ enum outcome breaker_store_list(struct rconn *conn, const char *prefix, struct a
     }
     *ret_rows = (struct breaker_rows){rows, count};
     return service_return(&redis_service, err);
+}
+
+enum outcome breaker_orders_read(struct pgsql *db, struct arena *arena,
+                                 struct breaker_orders *ret_orders, struct err *err)
+{
+    (void)arena;
+    TRY(hub_begin_call(db, err));
+    *ret_orders = (struct breaker_orders){NULL, 0};
+    return hub_end_call(err);
 }

@@ -47,15 +47,23 @@ static struct slice copy_of(struct slice bytes)
     return (struct slice){copy, bytes.len};
 }
 
+/* As run/fan_out_record says it. */
+static bool is_net(const struct kafka_header *header)
+{
+    return strcmp(header->name, HEADER_ERROR_CODE) == 0 && slice_is(header->value, "job.children");
+}
+
 static struct record *copy_record(const struct kafka_record *from)
 {
     struct record *record = calloc(1, sizeof *record);
     struct kafka_header *headers = calloc(from->header_count + 1, sizeof *headers);
     if (record == NULL || headers == NULL)
         abort();
-    for (size_t i = 0; i < from->header_count; i++)
+    for (size_t i = 0; i < from->header_count; i++) {
         headers[i] = (struct kafka_header){copy_of(slice_of(from->headers[i].name)).data,
                                            copy_of(from->headers[i].value)};
+        record->is_net = record->is_net || is_net(&headers[i]);
+    }
     record->key = copy_of(from->key);
     record->value = copy_of(from->value);
     record->headers = headers;
@@ -170,6 +178,7 @@ int64_t broker_append(const struct kafka_record *from)
     log->records[log->count++] = record;
     if (topic->is_read && record->job != NULL) {
         record->job->open_records++;
+        record->job->open_nets += record->is_net;
         record->job->is_produced = true; /* a child is, once it is told */
         trace("record", "%s -> %s/%d @%lld", record->job->id, topic->name, partition,
               (long long)log->count - 1);
@@ -195,6 +204,7 @@ static void complete(struct record *record, const struct kafka_partition *at, in
     if (job == NULL)
         return;
     job->open_records--;
+    job->open_nets -= record->is_net;
     if (job->open_records == 0 && !job_is_settled(job))
         violation(job, "passed over",
                   "%s commits past %s/%d @%lld, the last record of %s, "

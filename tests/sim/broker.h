@@ -25,6 +25,7 @@ struct record {
     int64_t wall_ms;
     struct job *job;
     bool is_complete; /* a commit said so */
+    bool is_net;
 };
 
 struct log {
@@ -50,6 +51,7 @@ int64_t broker_append(const struct kafka_record *record);
 /* As in model/job.h, whose struct job is another one. */
 #define HEADER_ATTEMPT "haul-attempt"
 #define HEADER_NOT_BEFORE "haul-not-before"
+#define HEADER_ERROR_CODE "haul-error-code"
 #define HEADER_REDRIVES "haul-redrive-count"
 
 /* A dead letter is there: an operator may put it back. */

@@ -14,7 +14,7 @@ struct child {
 struct family {
     bool is_there, is_told;
     char plan[16];
-    int child_count;
+    int child_count, life; /* of its parent */
     struct child children[FAMILY_MAX];
     char value[512], headers[2048], key[128];
     bool has_key;
@@ -54,7 +54,7 @@ static void end_family(struct family *family)
     family->is_there = false;
 }
 
-void hub_cancel_family(const struct job *parent)
+void hub_end_family(const struct job *parent)
 {
     end_family(&families[parent->number - 1]);
 }
@@ -81,6 +81,7 @@ static void make_children(struct family *family, const struct family_spawn *spaw
     end_family(family);
     *family = (struct family){.is_there = true,
                               .child_count = (int)spawn->children.count,
+                              .life = parent->row.redrive_count,
                               .has_key = spawn->record.key != NULL};
     text_copy(family->plan, sizeof family->plan, spawn->plan);
     text_copy(family->value, sizeof family->value, spawn->record.value);
@@ -221,6 +222,15 @@ enum outcome family_progress(struct pgsql *db, const char *child_id, int64_t row
 }
 
 /* ---- what must hold when a parent joins ---- */
+
+void family_check_life(const struct job *parent)
+{
+    const struct family *family = &families[parent->number - 1];
+    if (family->is_there && family->life != parent->row.redrive_count)
+        violation(parent, "another life",
+                  "%s, put back %d times, looks at children of when it was %d", parent->id,
+                  parent->row.redrive_count, family->life);
+}
 
 void family_check_join(const struct job *parent)
 {

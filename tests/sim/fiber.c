@@ -25,17 +25,18 @@ static uint64_t points_left;
 
 static uint64_t dice_state;
 
-void dice_seed(uint64_t seed)
-{
-    dice_state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-}
-
 uint64_t dice_u64(void)
 {
     uint64_t z = dice_state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
+}
+
+void dice_seed(uint64_t seed)
+{
+    dice_state = seed;
+    dice_state = dice_u64(); /* the states of two seeds are not a step apart */
 }
 
 uint64_t dice(uint64_t below)

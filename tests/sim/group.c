@@ -197,8 +197,8 @@ static void on_rejoin(void *arg, uint64_t id)
 {
     struct kafka_consumer *consumer = arg;
     struct member *member = member_of((int)id);
-    if (is_gone(consumer) || consumer->member != (int)id)
-        return;
+    if (is_gone(consumer) || consumer->member != (int)id || consumer->is_assigned)
+        return; /* assigned again: it joins the rebalance after that when it has given that up */
     if (broker_service.is_down || consumer->process->is_stopped) {
         plan_at(world_us + dice_span(100 * MS, SECOND), on_rejoin, arg, id);
         return;

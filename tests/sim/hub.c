@@ -1,4 +1,4 @@
-/* hub: run/ledger.h on a model of the hub: the rules of schemas/hub/0003_batch.sql. */
+/* hub: run/ledger.h on a model of the hub: the rules of schemas/hub/0003_batch.sql and 0006. */
 #include "sync/hub.h"
 #include "run/ledger.h"
 #include "run/ledger_row.h"
@@ -126,6 +126,7 @@ static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdi
                                      .starts = row->starts,
                                      .sequence = row->sequence,
                                      .due_us = row->due_us,
+                                     .wait_fence = row->wait_fence,
                                      .state = row->end,
                                      .redrive_count = row->redrive_count};
     struct err *error = row->error_code[0] == '\0' ? NULL : ARENA_NEW(arena, struct err);
@@ -246,6 +247,7 @@ static void reopen(struct job *job, const struct ledger_claim *claim)
     row->place = claim->is_ordered ? ++last_place : 0;
     job->cancel_asked = false;
     job->deaths = 0;
+    hub_end_family(job);
     trace("ledger", "%s lives again, put back %d times", job->id, row->redrive_count);
 }
 
@@ -364,6 +366,15 @@ static void judge_deadline(const struct job *job, const struct err *error)
                   (double)(job->deadline_us - wall_us()) / (double)SECOND);
 }
 
+/* Should who ends it die at once, a record of it must be there that is delivered again. */
+static void judge_end(const struct job *job, const struct ledger_settlement *end)
+{
+    int told_by = job->open_records - (end->state == EVENT_CANCELLED ? 0 : job->open_nets);
+    if (told_by <= 0)
+        violation(job, "untold end", "%s ends %s, and no record that would tell it is open",
+                  process_now()->name, job->id);
+}
+
 static enum ledger_answer finish(struct job *job, const struct ledger_settlement *end)
 {
     struct row *row = &job->row;
@@ -371,10 +382,12 @@ static enum ledger_answer finish(struct job *job, const struct ledger_settlement
     bool may_end = row->state == ROW_RUNNING || (row->state == ROW_ENDED && row->end == end->state);
     if (row->fence != end->fence || !may_end)
         return LEDGER_FENCED;
+    if (row->state == ROW_RUNNING)
+        judge_end(job, end);
     row->state = ROW_ENDED;
     row->end = end->state;
     row->starts = 0;
-    row->due_us = 0;
+    row->due_us = row->wait_fence = 0;
     row->sequence = end->sequence;
     set_error(row, end->error);
     if (job->dedupe_key != 0 && end->state != EVENT_SUCCEEDED &&
@@ -392,14 +405,17 @@ static enum ledger_answer release(struct job *job, const struct ledger_settlemen
         end_cancelled(job, "job.cancelled");
         return LEDGER_ENDED_CANCELLED;
     }
+    if (!wait->is_unbegun && (wait->wait_fence == 0 || wait->wait_fence == wait->fence))
+        row->starts = job->deaths = 0;
+    else if (row->state == ROW_RUNNING && row->starts > 0)
+        row->starts--; /* it proves nothing */
     row->state = ROW_WAITING;
-    row->starts = 0;
     row->attempt = wait->next_attempt;
     row->due_us = wait->due_us;
+    row->wait_fence = wait->wait_fence;
     if (wait->error != NULL)
         set_error(row, wait->error);
     job->planned_us = wait->due_us;
-    job->deaths = 0;
     job->releases++;
     return LEDGER_OURS;
 }
@@ -408,6 +424,7 @@ static enum ledger_answer settle(const struct ledger_settlement *it)
 {
     static const char *const names[] = {"", ": FENCED", ": cancelled"};
     struct job *job = must_find(it->job_id);
+    outside_judge_hold(job, it->error);
     enum ledger_answer answer = it->is_end ? finish(job, it) : release(job, it);
     if (it->is_end)
         trace("ledger", "%s %s%s, fence %lld", job->id, event_state_name(it->state), names[answer],
@@ -472,7 +489,7 @@ static enum ledger_cancel_verdict cancel(struct job *job)
     if (job->row.state == ROW_ENDED)
         return LEDGER_CANCEL_TOO_LATE;
     job->cancel_asked = true;
-    hub_cancel_family(job);
+    hub_end_family(job);
     if (job->row.state != ROW_WAITING)
         return LEDGER_CANCEL_ASKED;
     end_cancelled(job, "job.cancelled");

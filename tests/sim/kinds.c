@@ -17,6 +17,7 @@
 struct run {
     struct job *job;
     struct process *process;
+    int64_t began_us;
 };
 static struct run runs[RUNS_MAX];
 static bool is_fence_used[FENCES_MAX];
@@ -25,7 +26,7 @@ static struct run *begin(struct job *job)
 {
     for (int i = 0; i < RUNS_MAX; i++) {
         if (runs[i].job == NULL) {
-            runs[i] = (struct run){job, process_now()};
+            runs[i] = (struct run){job, process_now(), world_us};
             job->runs++;
             job->running++;
             return &runs[i];
@@ -52,6 +53,14 @@ void kinds_process_ended(struct process *process)
     }
 }
 
+int kinds_runs_since(int needs, int64_t since_us)
+{
+    int count = 0;
+    for (int i = 0; i < RUNS_MAX; i++)
+        count += runs[i].job != NULL && runs[i].job->needs == needs && runs[i].began_us >= since_us;
+    return count;
+}
+
 /* ---- what may be said of a run that begins ---- */
 
 static bool is_past_deadline(const struct job *job, int64_t slack_us)
@@ -65,6 +74,7 @@ static void judge(struct job *job, const struct job_context *context)
     if (is_past_deadline(job, CLOCK_ERROR_US))
         violation(job, "too late", "%s begins %.3f s after its deadline", job->id,
                   (double)(EPOCH_US + world_us - job->deadline_us) / (double)SECOND);
+    outside_judge_run(job);
     if (job->kind == KIND_IDEMPOTENT)
         return;
     if (context->attempt > job->counted_failures + 1)
@@ -173,10 +183,22 @@ static enum outcome apply(struct job_context *context, struct job *job, struct e
     return FAIL(err, OUTCOME_RETRY, "hub.unreachable", "the effect's hub is gone");
 }
 
+static enum outcome ask_outside(struct job_context *context, struct job *job, struct err *err)
+{
+    const struct job_rate rate = outside_rate();
+    if (job->is_rated) {
+        int64_t wait_max_ms = scenario.is_outside_alone ? 50 : 500;
+        TRY(job_rate_take(context, &rate, dice_between(0, wait_max_ms), err));
+        outside_judge_request(job);
+    }
+    return outside_answers(job) ? OUTCOME_OK : fail_counted(job, err);
+}
+
 static enum outcome go(struct job_context *context, struct job *job, struct err *err)
 {
     bool fails_late = chance(300000);
     TRY(work(context, job, err));
+    TRY(ask_outside(context, job, err));
     if (!fails_late)
         TRY(mishap(job, err));
     if (job->kind == KIND_IDEMPOTENT)
@@ -205,6 +227,10 @@ static enum outcome go_as_parent(struct job_context *context, struct job *job, s
     enum fan_in_verdict verdict = FAN_IN_PLAN;
     struct family_look look;
     TRY(job_children_look(context, &verdict, &look, err));
+    /* One that slept behind its look joins what is no more; its effect is fenced off. */
+    bool is_newest = job->row.fence == context->fence;
+    if (verdict != FAN_IN_PLAN && is_newest)
+        family_check_life(job);
     switch (verdict) {
     case FAN_IN_PLAN:
         return hand_out(context, err);
@@ -214,7 +240,8 @@ static enum outcome go_as_parent(struct job_context *context, struct job *job, s
         TRY(job_children_close(context, err));
         return FAIL(err, OUTCOME_PERMANENT, "sim.child", "a child has failed");
     case FAN_IN_JOIN:
-        family_check_join(job);
+        if (is_newest)
+            family_check_join(job);
         TRY(go(context, job, err));
         break;
     }
@@ -262,17 +289,31 @@ static enum outcome run_kind(struct job_context *context, const void *payload, s
 /* ---- the worker ---- */
 
 struct payload {
-    int64_t work_us;
+    int64_t work_us, needs;
 };
 static const struct field fields[] = {{.name = "work_us",
                                        .type = FIELD_INT,
                                        .offset = offsetof(struct payload, work_us),
                                        .default_text = "0",
                                        .unit = "us",
-                                       .doc = "How long it works."}};
+                                       .doc = "How long it works."},
+                                      {.name = "needs",
+                                       .type = FIELD_INT,
+                                       .offset = offsetof(struct payload, needs),
+                                       .default_text = "0",
+                                       .doc = "Which of those outside; 0 = none."}};
 static const struct field_table table = {"sim", "A test.", fields, FIELDS_COUNT(fields),
                                          sizeof(struct payload)};
-static const struct job_kind kinds[] = {
+
+static size_t depend(const void *payload, struct job_dependency ret_list[DEPENDENCIES_MAX])
+{
+    const struct payload *p = payload;
+    ret_list[0] = (struct job_dependency){
+        .type = "api", .id = outside_id((int)p->needs), .is_everyones = true};
+    return p->needs > 0;
+}
+
+static struct job_kind kinds[] = {
     {.name = "free", .doc = "A test.", .payload = &table, .max_attempts = 3, .run = run_kind},
     {.name = "ordered",
      .doc = "A test.",
@@ -316,6 +357,8 @@ int worker_process(struct process *process)
         {"buffered-jobs-max", s->buffered_max},
         {"max-starts", s->max_starts},
         {"job-threads", s->job_threads},
+        {"breaker-open-ms", s->breaker_open_ms},
+        {"breaker-minimum-calls", s->breaker_minimum},
         {"http-port", 0},
     };
     char texts[FIELDS_COUNT(numbers)][64];
@@ -323,6 +366,9 @@ int worker_process(struct process *process)
         (char[]){WORKER_NAME}, (char[]){"--kafka-brokers=none:1"},
         (char[]){"--redis-url=redis://none"}, (char[]){"--hub-url=postgresql://none"}};
     (void)process;
+    /* Only where a kind has dependencies is there a thread for them, which costs many a switch. */
+    for (size_t i = 0; i < FIELDS_COUNT(kinds) && s->needy > 0; i++)
+        kinds[i].dependencies = kinds[i].payload == &table ? depend : NULL;
     for (size_t i = 0; i < FIELDS_COUNT(numbers); i++) {
         (void)snprintf(texts[i], sizeof texts[i], "--%s=%lld", numbers[i].name,
                        (long long)numbers[i].value);

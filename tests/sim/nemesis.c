@@ -31,7 +31,7 @@ static void make_job(struct job *job, int number)
         job->dedupe_key = (int)dice_between(1, DEDUPE_KEYS);
     if (job->kind == KIND_FREE && chance(100000))
         job->planned_us = dice_span(10 * MS, 4 * SECOND);
-    if (job->kind == KIND_FREE && job->dedupe_key == 0 && chance(80000))
+    if (job->kind == KIND_FREE && job->dedupe_key == 0 && chance(scenario.parents))
         job->kind = KIND_PARENT;
     /* That of a parent is looked at in each of its records. */
     unsigned often = job->kind == KIND_PARENT ? 2 : 1;
@@ -39,6 +39,12 @@ static void make_job(struct job *job, int number)
         job->deadline_us = dice_span(50 * MS, 10 * SECOND);
     if (job->kind == KIND_ORDERED)
         job->order_key = (int)dice_between(1, scenario.key_count);
+    bool has_row = job->kind == KIND_FREE || job->kind == KIND_ORDERED;
+    if (has_row && chance(scenario.needy))
+        job->needs = (int)dice_between(1, OUTSIDE_COUNT);
+    if (job->needs != 0 && job->how == HOW_RETRY)
+        job->how = HOW_ANY; /* it would hold the breaker open for ever */
+    job->is_rated = has_row && chance(scenario.rated);
     (void)snprintf(job->id, sizeof job->id, "%c%d", job->kind == KIND_JUNK ? 'x' : 'j', number);
 }
 
@@ -69,9 +75,11 @@ static void produce(void *arg, uint64_t token)
     }
     (void)snprintf(text, sizeof text,
                    "{\"specversion\":\"1.0\",\"id\":\"%s\",\"type\":\"haul.job.%s.v1\","
-                   "\"source\":\"/t\",%s\"data\":{\"workspace_id\":\"w%d\",\"work_us\":%lld%s}}",
+                   "\"source\":\"/t\",%s\"data\":{\"workspace_id\":\"w%d\",\"work_us\":%lld,"
+                   "\"needs\":%d%s}}",
                    job->id, job->kind == KIND_JUNK ? "" : kind_names[job->kind], subject,
-                   job->order_key > 0 ? 0 : job->number % 3, (long long)job->work_us, more);
+                   job->order_key > 0 ? 0 : job->number % 3, (long long)job->work_us, job->needs,
+                   more);
     if (job->kind == KIND_JUNK)
         (void)snprintf(text, sizeof text, "junk %s\"", job->id);
     struct kafka_record record = {.topic = job->order_key > 0 ? topics_of_jobs[0]
@@ -122,7 +130,8 @@ static void put_back(void *arg, uint64_t token)
 
 void nemesis_sees_letter(const struct record *from, int life)
 {
-    bool may = (from->job->kind == KIND_FREE || from->job->kind == KIND_ORDERED) &&
+    enum job_kind_number kind = from->job->kind;
+    bool may = (kind == KIND_FREE || kind == KIND_ORDERED || kind == KIND_PARENT) &&
                from->job->how != HOW_KILL && life + 2 < LIVES_MAX;
     if (!may || scenario.calm || !chance(scenario.put_back))
         return;
@@ -234,6 +243,7 @@ static const struct harm {
     {do_cancel, offsetof(struct scenario, cancel_s)},
     {do_clock, offsetof(struct scenario, clock_s)},
     {group_disturb, offsetof(struct scenario, member_s)},
+    {outside_disturb, offsetof(struct scenario, outside_s)},
 };
 
 static void on_harm(void *arg, uint64_t token);

@@ -16,6 +16,7 @@ static bool is_leased(const struct job *job)
 void redis_flush(void)
 {
     trace("redis", "FLUSHED");
+    outside_forget();
     for (int i = 0; i < job_count; i++) {
         jobs[i].lease[0] = '\0';
         jobs[i].cancel_flag = false;

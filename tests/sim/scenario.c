@@ -17,6 +17,48 @@ static double every(double low_s, double high_s)
                : (double)dice_span((int64_t)(low_s * SECOND), (int64_t)(high_s * SECOND)) / SECOND;
 }
 
+/* Many parents, whose records are in the hands of who was thrown out without knowing it. */
+static void make_families(void)
+{
+    struct scenario *s = &scenario;
+    s->parents = 700000;
+    s->ordered = 50000;
+    s->process_count = 3;
+    s->stop_s = (double)dice_span(300 * MS, 2 * SECOND) / SECOND;
+    s->session_ms = dice_span(1000, 2000);
+    s->lease_ttl_ms = dice_span(1000, 3000);
+    s->has_deadline = some(400000);
+}
+
+/* Long jobs beyond their deadlines, and nothing else that would explain that they work on. */
+static void make_deadlines(void)
+{
+    struct scenario *s = &scenario;
+    s->has_deadline = 500000;
+    s->work_max_us = 8 * SECOND;
+    s->call_slow = s->call_stops = s->pause_ppm = 0;
+    s->redis_s = s->hub_s = s->stop_s = 0;
+}
+
+/* Breakers trip, and nothing but what is outside fails: what they let through is counted. */
+static void make_outages(void)
+{
+    struct scenario *s = &scenario;
+    s->is_outside_alone = true;
+    s->needy = 700000;
+    s->rated = 300000;
+    s->outside_s = (double)dice_span(SECOND, 6 * SECOND) / SECOND;
+    s->breaker_open_ms = dice_span(4000, 8000);
+    s->job_count = (int)dice_span(40, 120);
+    s->produce_us = dice_span(10 * SECOND, 20 * SECOND);
+    s->faults_us = dice_span(15 * SECOND, 30 * SECOND);
+    s->work_max_us = dice_span(10 * MS, 200 * MS);
+    s->buffered_max = (int)dice_between(2, 6);
+    s->parents = s->has_deadline = 0;
+    s->call_slow = s->call_stops = s->pause_ppm = s->alloc_fails = s->lost_reply = 0;
+    s->redis_s = s->flush_s = s->hub_s = s->stop_s = 0;
+}
+
 void scenario_make(uint64_t seed)
 {
     struct scenario *s = &scenario;
@@ -69,12 +111,27 @@ void scenario_make(uint64_t seed)
         .clock_s = chance(500000) ? 0 : every(1, 10),
         .member_s = every(0.3, 10),
         .ordered = chance(300000) ? 900000 : 250000,
+        .parents = 80000,
         .key_count = (int)dice_between(1, 4),
         .commit_refused = some(400000),
         .takes_no_metadata = chance(80000),
         .has_deadline = some(400000),
         .put_back = some(800000),
+        .needy = chance(600000) ? 0 : some(500000),
+        .rated = chance(600000) ? 0 : some(500000),
+        .outside_s = every(2, 15),
+        .breaker_minimum = (int)dice_between(2, 4),
+        .breaker_open_ms = dice_span(500, 8000),
+        .rate = (int)dice_span(1, 30),
+        .rate_burst = (int)dice_between(1, 5),
     };
+    uint64_t drawn = dice(1000000);
+    if (drawn < 200000)
+        make_families();
+    else if (drawn < 250000)
+        make_deadlines();
+    else if (drawn < 350000)
+        make_outages();
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }
 

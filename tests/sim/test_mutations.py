@@ -26,6 +26,11 @@ MUTATIONS = {
     "a bad report is taken for a good one":
         ("outbox.c", "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, true);\n",
          "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, false);\n"),
+    "what passes on is complete before its report":
+        ("poll_pass.c", "    return outbox_offer(&rt->outbox, &record, delivery, err);",
+         "    return outbox_send(&rt->outbox, &record, NULL, err);"),
+    "ordered jobs pass on":
+        ("poll_pass.c", "    return kind != NULL && !kind->kind->ordered;", "    return kind != NULL;"),
     "the highest offset is committed":
         ("partitions.c", ".offset = it->map.committed,", ".offset = it->map.next,"),
     "a map of another offset":
@@ -58,13 +63,19 @@ MUTATIONS = {
     "children count as told before Kafka has them":
         ("fan_out.c", "    return wait_until_sent(job, err);", "    return (void)&wait_until_sent, OUTCOME_OK;"),
     "a net ends the parent":
-        ("fan_out.c", "a->is_woken_by_net = verdict != FAN_IN_WAIT && job_trail_is_net(&a->trail);",
+        ("fan_out.c", "a->is_woken_by_net = verdict != FAN_IN_WAIT && attempt_only_looks(a);",
          "a->is_woken_by_net = false;"),
+    "an old record ends the parent":
+        ("fan_out_record.c", "(is_waiting && !is_its_wake)", "(is_waiting && !is_its_wake && a == NULL)"),
+    "who only looks begins a new wait":
+        ("settle_plan.c", "    if (attempt_only_looks(a))\n        return a->claimed.wait_fence;\n", ""),
+    "a parent's wait is over when it is looked at":
+        ("settle_plan.c", "        return a->claimed.wait_fence;\n", "        return 0;\n"),
     "a parent joins too early":
         ("fan_out.c", "*ret_verdict = a->is_woken_by_net ? FAN_IN_WAIT : verdict;",
          "*ret_verdict = verdict == FAN_IN_WAIT ? FAN_IN_JOIN : verdict;"),
     "a net ends its job":
-        ("settle_plan.c", "if (state != EVENT_CANCELLED && job_trail_is_net", "if (state == EVENT_STATE_COUNT && job_trail_is_net"),
+        ("settle_plan.c", "if (state != EVENT_CANCELLED && attempt_only_looks", "if (state == EVENT_STATE_COUNT && attempt_only_looks"),
     "a job begins after its deadline":
         ("work.c", "a->outcome = attempt_check_deadline(a, &a->err);", "a->outcome = OUTCOME_OK;"),
     "a deadline by the machine's own clock":
@@ -95,8 +106,8 @@ MUTATIONS = {
         ("attempt.c", ".not_before_us = a->trail.not_before_us,",
          ".not_before_us = a->trail.not_before_us + 1000000000,"),
     "a handed back job is an attempt":
-        ("settle_plan.c", ".next_attempt = a->number};\n        return;",
-         ".next_attempt = a->number + 1};\n        return;"),
+        ("settle_plan.c", ".kind = PLAN_HAND_BACK, .next_attempt = a->number,",
+         ".kind = PLAN_HAND_BACK, .next_attempt = a->number + 1,"),
     "an outage is an attempt":
         ("outcome_table.c", "if (action == ACTION_RETRY && outcome_is_outage(err))",
          "if (action == ACTION_RETRY && err == NULL)"),
@@ -117,14 +128,26 @@ MUTATIONS = {
     "a sequel is sent whatever became of the letter":
         ("outbox.c", "bool is_due = delivery->fate == FATE_DONE && !atomic_load(&delivery->failed);",
          "bool is_due = delivery->fate == FATE_DONE;"),
-    "a letter of an earlier life counts for this one":
-        ("settle_tell.c", "a->delivery->is_sequel_due && a->delivery->sequel_life == a->redrive_count;",
-         "a->delivery->is_sequel_due;"),
     "a sequel that found no room counts as sent":
         ("outbox.c", "    if (!is_sent)\n        atomic_store(&delivery->failed, true);", "    if (!is_sent)\n        (void)err;"),
     "work that is undone counts as done when the process stops":
         ("settle_tell.c", "return atomic_load(&a->rt->stopping) ? FATE_DROP : retake(a, RETAKE_US);",
          "return atomic_load(&a->rt->stopping) ? FATE_DONE : retake(a, RETAKE_US);"),
+    "an open breaker holds nothing":
+        ("gate.c", "bool is_held = a->gate != NULL && a->gate->is_open;",
+         "bool is_held = a->gate != NULL && a->gate->is_open && d == NULL;"),
+    "a job that a breaker holds is an attempt":
+        ("gate.c", "FAIL(&a->err, OUTCOME_THROTTLED, \"breaker.open\"", "FAIL(&a->err, OUTCOME_RETRY, \"breaker.open\""),
+    "who was given no permit is a probe":
+        ("breakers.c", "        else if (view->state != BREAKER_CLOSED)\n", "        else if (view->state == BREAKER_FORCED_OPEN)\n"),
+    "a probe's end is not told":
+        ("breakers.c", "        entry->permit_told = pass->permit;\n", "        entry->permit_told = 0;\n"),
+    "a start that a breaker held counts as well ended":
+        ("settler.c", ".is_unbegun = !a->has_run,", ".is_unbegun = false,"),
+    "a request does not wait for its turn":
+        ("job_rate.c", "        if (wait_us == 0)\n            return OUTCOME_OK;", "        if (wait_us >= 0)\n            return OUTCOME_OK;"),
+    "each process has the rate limit to itself":
+        ("job_rate.c", "    if (outcome != OUTCOME_RETRY)\n        return outcome;", "    if (outcome == OUTCOME_PERMANENT)\n        return outcome;"),
     "what was committed before it was read is a cut log":
         ("../model/offset_map.c", "offset < map->floor && offset < map->seen", "offset < map->floor"),
 }

@@ -12,11 +12,12 @@
 #include "model/event.h"
 
 #include "fiber.h"
+#include "outside.h"
 #include "process.h"
 #include "trace.h"
 
 #define WORKER_NAME "sim"
-#define JOBS_MAX 512
+#define JOBS_MAX 1024
 #define FAMILY_MAX 4
 #define JOB_ID_SIZE 16
 #define PLACES_MAX 4
@@ -39,13 +40,18 @@ struct scenario {
     unsigned commit_refused; /* also when the faults are over: it is tried again */
     bool takes_no_metadata;  /* the broker, with a commit */
     unsigned alloc_fails;
-    unsigned ordered, has_deadline; /* of jobs */
-    unsigned put_back;              /* of dead letters */
+    unsigned ordered, has_deadline, parents; /* of jobs; of those that are free */
+    unsigned put_back;                       /* of dead letters */
     int key_count;
+    unsigned needy, rated; /* of jobs: who need what is outside, who keep to its rate limit */
+    int breaker_minimum, rate, rate_burst;
+    int64_t breaker_open_ms;
+    bool is_outside_alone; /* nothing else fails that would explain what a breaker lets through */
     unsigned call_stops, call_kills; /* the process that makes the call */
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
     /* How often each fault comes, in seconds between two; 0 = never. */
-    double kill_s, term_s, stop_s, broker_s, redis_s, flush_s, hub_s, cancel_s, clock_s, member_s;
+    double kill_s, term_s, stop_s, broker_s, redis_s, flush_s, hub_s, cancel_s, clock_s, member_s,
+        outside_s;
     bool calm; /* the faults are over */
 };
 extern struct scenario scenario;
@@ -71,7 +77,7 @@ struct row {
     enum row_state state;
     enum event_state end;
     int attempt, starts, redrive_count;
-    int64_t fence, sequence, due_us;
+    int64_t fence, sequence, due_us, wait_fence;
     enum outcome error;
     char error_code[48];
     int64_t place, behind_us;
@@ -88,6 +94,8 @@ struct job {
     int64_t work_us, deadline_us; /* a right clock's */
     int max_attempts;
     int order_key, dedupe_key; /* 0 = none */
+    int needs;                 /* which of those outside; 0 = none */
+    bool is_rated;
     bool is_produced;
     /* the hub */
     struct row row;
@@ -109,6 +117,7 @@ struct job {
     int running;                                     /* runs at this moment */
     int64_t planned_us;                              /* a right clock's: no run before */
     int open_records; /* on the topics that workers read, not complete */
+    int open_nets;    /* of them: a parent's, that tell of no end but a cancel */
     int told[EVENT_STATE_COUNT];
     int dead_letters, releases;
     /* By redrive count: what is there of each life. */
@@ -155,7 +164,8 @@ struct pgsql;
 MUST_USE enum outcome hub_begin_call(struct pgsql *db, struct err *err);
 MUST_USE enum outcome hub_end_call(struct err *err);
 void hub_write_down(void);
-void hub_cancel_family(const struct job *parent);
+void hub_end_family(const struct job *parent);
+void family_check_life(const struct job *parent);
 void family_check_join(const struct job *parent);
 void redis_flush(void);
 
@@ -164,6 +174,8 @@ void redis_flush(void);
 void nemesis_start(void);
 void nemesis_retire(void); /* asks all to end */
 void kinds_process_ended(struct process *process);
+/* Of those at work that need the same: how many began since. */
+int kinds_runs_since(int needs, int64_t since_us);
 int worker_process(struct process *process); /* main of a worker */
 void produce_jobs(void);                     /* plans all of them */
 
