@@ -92,7 +92,7 @@ def scale_down_and_up(stage, _, rng):
         slot.wanted = False
         slot.signal(signal.SIGTERM)
     for slot in stage.slots[1:]:
-        slot.worker.wait_ended(30)
+        slot.worker.wait_ended()
     pause(rng, 1, 4)
     for slot in stage.slots[1:]:
         slot.start()

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chaos.check import Checker, headers_of
 from chaos.faults import plan
+from chaos.harm import Harm
 from chaos.jobs import NO_LEDGER, Generator
 from chaos.stage import Stage
 from harness.haul import TERMINAL
 
-FAULTS_AT_A_TIME = 4
+CANCELS_AT_A_TIME = 8
 SHOWN_OF_A_RULE = 4
 STANDSTILL_S = 45  # not one job more has ended
 SETTLE_MAX_S = 900
@@ -26,14 +27,13 @@ class Run:
         self.say = say
         self.rng = random.Random(seed)
         self.generator = Generator(random.Random(self.rng.random()), weights=weights)
-        self.plan = plan(random.Random(self.rng.random()), length_s, every_s, workers, faults)
+        faults = plan(random.Random(self.rng.random()), length_s, every_s, workers, faults)
         disk_mib = 128 + int(length_s * rate * HUB_KIB_A_JOB / 1024)
         self.stage = Stage(folder, slots=workers, disk=True, disk_mib=disk_mib, options=options)
+        self.harm = Harm(faults, self.stage, say)
         self.ending = threading.Event()
-        self.done_faults, self.failures = Counter(), []
+        self.failures = []
         self.delivered, self.cancelled, self.exits = {}, {}, []
-        self.busy = set()
-        self.changed = threading.Condition()
 
     # --- the threads -----------------------------------------------------------------------------
 
@@ -48,8 +48,7 @@ class Run:
                 if worker.label not in seen:
                     seen.add(worker.label)
                     self.exits.append((worker.label, worker.process.returncode))
-                if slot.wanted:
-                    slot.start()
+                slot.revive()
             self.ending.wait(0.2)
 
     def send(self):
@@ -92,33 +91,9 @@ class Run:
         if done.status == 0:
             self.cancelled[job_id] = "ended" if ": cancelled" in done.out else "asked"
 
-    def harm(self):
-        began = time.monotonic()
-        for at, fault, slot_number, rng in self.plan:
-            time.sleep(max(0, began + at - time.monotonic()))
-            self.pool.submit(self._harm, fault, slot_number, rng)
-
-    def _harm(self, fault, slot_number, rng):
-        """Waits until what the fault needs is in order, then does it."""
-        slots = {f"slot{number}" for number in range(len(self.stage.slots))}
-        needs = {f"slot{slot_number}" if need == "slot" else need for need in fault.needs}
-        if "fleet" in needs:
-            needs |= slots
-        with self.changed:
-            if not self.changed.wait_for(lambda: not needs & self.busy, timeout=30) or self.ending.is_set():
-                return
-            self.busy |= needs
-        try:
-            self.say(f"  {time.monotonic() - self.began:6.1f} {fault.name}"
-                     + (f" {self.stage.slots[slot_number].name}" if "slot" in fault.needs else ""))
-            self.done_faults[fault.name] += 1
-            fault.run(self.stage, self.stage.slots[slot_number], rng)
-        except Exception as error:  # noqa: BLE001 - told at the end: a fault that can't be done is a failed run
-            self.failures.append(f"{fault.name}: {type(error).__name__} {error}")
-        finally:
-            with self.changed:
-                self.busy -= needs
-                self.changed.notify_all()
+    def meanwhile(self):
+        """While jobs are sent; a soak does something else."""
+        self.harm.run()
 
     def surely(self, function):
         """A thread that breaks is a failed run."""
@@ -136,16 +111,13 @@ class Run:
             slot.start()
         for slot in stage.slots:
             slot.worker.wait_ready()
-        self.began = time.monotonic()
-        self.pool = ThreadPoolExecutor(FAULTS_AT_A_TIME + 8)
+        self.pool = ThreadPoolExecutor(CANCELS_AT_A_TIME)
         threads = [threading.Thread(target=self.surely, args=[function], daemon=True)
-                   for function in (self.supervise, self.send, self.harm)]
+                   for function in (self.supervise, self.send, self.meanwhile)]
         for thread in threads:
             thread.start()
         for thread in threads[1:]:
             thread.join()
-        with self.changed:
-            self.changed.wait_for(lambda: not self.busy, timeout=60)
         self.mend()
         self.settle()
         for slot in stage.slots:
@@ -157,7 +129,7 @@ class Run:
         self.pool.shutdown(cancel_futures=True)
         self.checker = Checker(stage, self.delivered, self.cancelled, self.exits)
         violations = self.checker.check()
-        for failure in self.failures:
+        for failure in self.failures + self.harm.failures:
             self.checker.violate("run", "", failure)
         return violations
 
@@ -217,7 +189,7 @@ class Run:
         lines.append("kinds: " + told(Counter(job.what for job in self.delivered.values())))
         lines.append("ends: " + told(counts))
         lines.append("events: " + told(self.checker.states))
-        lines.append(f"faults: {sum(self.done_faults.values())}: " + told(self.done_faults))
+        lines.append(f"faults: {self.harm.counts.total()}: " + told(self.harm.counts))
         lines.append("exits: " + told(Counter(str(status) for _, status in self.exits)))
         lines.append(f"violations: {len(self.checker.violations)} "
                      + told(Counter(violation.rule for violation in self.checker.violations)))

@@ -41,7 +41,7 @@ class Soak(Run):
                          options={"HAUL_LEASE_TTL_MS": 30000, "HAUL_SESSION_TIMEOUT_MS": 10000})
         self.samples = {slot.name: [] for slot in self.stage.slots}
 
-    def harm(self):
+    def meanwhile(self):
         """Nothing is broken: samples are taken meanwhile."""
         began = time.monotonic()
         for number in range(1, SAMPLES + 1):

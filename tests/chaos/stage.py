@@ -72,12 +72,21 @@ class Slot:
     def start(self, **more):
         """Starts it if it does not run; a service that is away does not keep it from starting."""
         with self.lock:
-            if self.worker is None or not self.worker.is_running():
-                self.starts += 1
-                self.worker = Worker(WORKER, {**self.env(), **more}, self.stage.folder, f"{self.name}.{self.starts}")
-                self.stage.haul.workers.append(self.worker)
-        self.wanted = True
+            self.wanted = True
+            self._run(more)
         return self.worker
+
+    def revive(self):
+        """Starts it again if it ended by itself."""
+        with self.lock:
+            if self.wanted:
+                self._run({})
+
+    def _run(self, more):
+        if not self.is_running():
+            self.starts += 1
+            self.worker = Worker(WORKER, {**self.env(), **more}, self.stage.folder, f"{self.name}.{self.starts}")
+            self.stage.haul.workers.append(self.worker)
 
     def is_running(self):
         return self.worker is not None and self.worker.is_running()

@@ -295,7 +295,7 @@ def test_work_goes_on_after_a_server_was_killed(scene, server):
     assert_resumes(scene)
 
 
-STOPS_WITHIN_S = 40  # grace, commits that time out, undelivered events, the goodbye to the group
+STOPS_WITHIN_S = 30  # grace, one wait for all answers of the broker, the goodbye to the group
 
 
 @pytest.mark.parametrize("way", ["killed", "cut"])
@@ -497,10 +497,16 @@ def test_a_cancel_that_comes_while_the_success_is_written(scene):
 def test_a_success_that_comes_while_the_cancel_is_written(scene):
     """The job is over when its end by a cancel stands written, and not yet told to its worker."""
     scene.start(0)
-    jobs = [scene.send(sleep_ms=600, deaf=True) for _ in range(4)]
-    for job in jobs:
-        scene.wait_started(job)
-    assert {cancel(scene, job) for job in jobs} == {"asked"}
+    jobs, verdicts = [], []
+    while verdicts.count("asked") < 4:  # a slow machine is through with some before it asks
+        assert len(jobs) < 40, "they were through before they could be cancelled"
+        some = [scene.send(sleep_ms=600, deaf=True) for _ in range(4)]
+        for job in some:
+            scene.wait_started(job)
+        for job in some:
+            verdicts.append(cancel(scene, job))
+            assert verdicts[-1] == "asked" or (verdicts[-1], scene.ledger(job)) == ("too_late", "succeeded")
+        jobs += some
     wait_for(lambda: all(scene.ends(job) for job in jobs), "their ends")
     scene.wait_committed()
     for job in jobs:
