@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#define FEW_FIELDS 32 /* of a table: room for them is on the stack */
 /* Doubles up to here that are whole are integers beyond doubt. */
-#define FEW_FIELDS 32
 #define WHOLE_MAX 9007199254740992.0
 
 static enum outcome refuse_type(const struct fields_decoder *d, const struct fields_path *path,

@@ -253,18 +253,7 @@ void json_add_escaped(struct str *out, struct slice text)
 
 void json_add_string(struct str *out, struct slice text)
 {
-    char *to =
-        json_plain_run(text.data, text.len) == text.len ? str_reserve(out, text.len + 2) : NULL;
-    if (to == NULL) {
-        str_add(out, "\"", 1);
-        json_add_escaped(out, text);
-        str_add(out, "\"", 1);
-        return;
-    }
-    to[0] = '"';
-    if (text.len > 0)
-        memcpy(to + 1, text.data, text.len);
-    to[text.len + 1] = '"';
-    to[text.len + 2] = '\0';
-    out->len += text.len + 2;
+    str_add(out, "\"", 1);
+    json_add_escaped(out, text);
+    str_add(out, "\"", 1);
 }

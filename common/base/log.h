@@ -41,6 +41,7 @@ void log_set_job(const char *job_id, const char *trace_id);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
+/* True when a line of the level is written. */
 bool log_is_on(enum log_level level);
 
 /* The fields are not even made for a line that is dropped. */

@@ -228,7 +228,8 @@ MUST_USE enum outcome kafka_consumer_commit_send(struct kafka_consumer *consumer
                                                  const struct kafka_partition *partitions,
                                                  size_t count, struct err *err);
 /* The answer to what was sent: false when there is none within `timeout_ms`, or nothing was sent;
- * else what it says (as `_commit`) is in `ret_outcome`. It comes after some 60 s at the latest. */
+ * else what it says (as `_commit`) is in `ret_outcome`. How long it may take is the library's
+ * affair: it repeats requests that time out (60 s). */
 bool kafka_consumer_commit_take(struct kafka_consumer *consumer, int64_t timeout_ms,
                                 enum outcome *ret_outcome, struct err *err);
 
@@ -270,10 +271,14 @@ struct kafka_producer_options {
     bool compress;               /* gzip: the one codec that every client has built in */
 };
 
+/* For `partition`: by the key's hash (murmur2, as Java's clients), at random without a key; or
+ * whichever, the same one for many records: they go in few requests. */
+#define KAFKA_PARTITION_BY_KEY (-1)
+#define KAFKA_PARTITION_ANY (-2)
+
 struct kafka_record {
     const char *topic;
-    int32_t
-        partition; /* -1 = by the key's hash (murmur2, as Java's clients), at random without one */
+    int32_t partition;
     struct slice key;     /* data NULL: none */
     struct slice value;   /* data NULL: a tombstone */
     int64_t timestamp_ms; /* 0 = now */

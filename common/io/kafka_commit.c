@@ -44,16 +44,6 @@ bool kafka_consumer_commit_take(struct kafka_consumer *consumer, int64_t timeout
     return true;
 }
 
-void kafka_commit_await(struct kafka_consumer *consumer, int64_t timeout_ms)
-{
-    if (consumer->commit == NULL)
-        return;
-    rd_kafka_event_t *event = rd_kafka_queue_poll(consumer->commit, (int)timeout_ms);
-    if (event != NULL)
-        rd_kafka_event_destroy(event);
-    kafka_commit_forget(consumer);
-}
-
 enum outcome kafka_consumer_commit(struct kafka_consumer *consumer,
                                    const struct kafka_partition *partitions, size_t count,
                                    int64_t timeout_ms, struct err *err)

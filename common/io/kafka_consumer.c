@@ -41,12 +41,19 @@ static void forget_commits(rd_kafka_topic_partition_list_t *list)
     }
 }
 
+/* What is asked for while one is on its way may be older than what is committed a moment later. */
+static void await_commit(struct kafka_consumer *consumer)
+{
+    enum outcome ignored;
+    (void)kafka_consumer_commit_take(consumer, COMMITTED_WAIT_MS, &ignored, NULL);
+    kafka_commit_forget(consumer);
+}
+
 static void on_assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
     ARENA_AUTO struct arena arena;
     arena_init(&arena, REBALANCE_ARENA_BYTES);
-    /* Or what is asked for may be older than what is committed a moment later. */
-    kafka_commit_await(consumer, COMMITTED_WAIT_MS);
+    await_commit(consumer);
     if (!fetch_commits(consumer, list))
         forget_commits(list);
     struct kafka_partition *partitions = kafka_list_copy(list, &arena);
@@ -161,14 +168,38 @@ enum outcome kafka_consumer_open(const struct kafka_conf *conf,
     return OUTCOME_OK;
 }
 
+/* True: callbacks that were pending have run. */
+static bool serve_pending(rd_kafka_t *handle, int64_t until_us)
+{
+    rd_kafka_message_t *late;
+    while ((late = rd_kafka_consumer_poll(handle, 0)) != NULL) {
+        rd_kafka_message_destroy(late); /* nobody's any more */
+        if (clock_monotonic_us() > until_us)
+            return false;
+    }
+    return true;
+}
+
+/* Closing does not wait for a revocation that is pending already (librdkafka 2.0.2): the group ends
+ * beside its callback, and a call made there then waits for ever for its answer. So what is pending
+ * is served before; once unsubscribed nothing new comes, and a late assignment is put back. */
+static void leave_group(struct kafka_consumer *consumer, int64_t until_us)
+{
+    if (!consumer->is_subscribed || !serve_pending(consumer->handle, until_us))
+        return;
+    if (rd_kafka_unsubscribe(consumer->handle) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return; /* it is dead: nothing pends */
+    if (serve_pending(consumer->handle, until_us))
+        rd_kafka_assign(consumer->handle, NULL);
+}
+
 /* rd_kafka_consumer_close waits for a broker that is away for ever. */
-static bool close_in_time(rd_kafka_t *handle)
+static bool close_in_time(rd_kafka_t *handle, int64_t until_us)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(handle, queue);
     if (error != NULL)
         rd_kafka_error_destroy(error); /* it is closed, or dead */
-    int64_t until_us = clock_monotonic_us() + CLOSE_WAIT_MS * US_PER_MS;
     while (error == NULL && !rd_kafka_consumer_closed(handle) && clock_monotonic_us() < until_us) {
         /* Serves the callbacks; what was fetched meanwhile is nobody's. */
         rd_kafka_message_t *late = rd_kafka_consume_queue(queue, CLOSE_STEP_MS);
@@ -184,7 +215,9 @@ void kafka_consumer_close(struct kafka_consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    if (!close_in_time(consumer->handle))
+    int64_t until_us = clock_monotonic_us() + CLOSE_WAIT_MS * US_PER_MS;
+    leave_group(consumer, until_us);
+    if (!close_in_time(consumer->handle, until_us))
         return; /* destroying it would wait too: it ends with the process */
     kafka_commit_forget(consumer);
     rd_kafka_destroy(consumer->handle);
@@ -204,6 +237,7 @@ enum outcome kafka_consumer_subscribe(struct kafka_consumer *consumer, const cha
     rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->handle, list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_fail(err, code, "subscribe");
+    consumer->is_subscribed = true;
     return OUTCOME_OK;
 }
 
@@ -251,6 +285,7 @@ enum outcome kafka_consumer_poll(struct kafka_consumer *consumer, int64_t timeou
 {
     if (consumer->news.is_set)
         return take_news(&consumer->news, err);
+    kafka_fetch_note_resumed(consumer->handle, &consumer->is_resumed);
     rd_kafka_message_t *native = rd_kafka_consumer_poll(consumer->handle, (int)timeout_ms);
     if (native == NULL) {
         if (consumer->news.is_set)
@@ -293,6 +328,7 @@ enum outcome kafka_consumer_resume(struct kafka_consumer *consumer,
                                    struct err *err)
 {
     KAFKA_LIST_AUTO rd_kafka_topic_partition_list_t *list = kafka_list_new(partitions, count);
+    consumer->is_resumed = true;
     return change_flow(consumer, rd_kafka_resume_partitions, list, err);
 }
 

@@ -3,7 +3,8 @@
  * librdkafka stops fetching while as much as the settings allow waits in memory. Before 2.2 it then
  * looks again only when something else happens on that broker's connection, or after a second: a
  * fast reader would get one second's worth of prefetched records a second. A small request to each
- * leader is such a something; its answer is not waited for. Later versions have a setting. */
+ * leader is such a something; its answer is not waited for. Later versions have a setting for the
+ * one; a partition that is resumed is not looked at sooner either, in any version. */
 #include "io/kafka_private.h"
 
 #define AGAIN_MS "10"
@@ -34,4 +35,11 @@ void kafka_fetch_note_read(rd_kafka_t *handle, int *reads)
         return;
     *reads = 0;
     wake(handle);
+}
+
+void kafka_fetch_note_resumed(rd_kafka_t *handle, bool *is_resumed)
+{
+    if (*is_resumed)
+        wake(handle);
+    *is_resumed = false;
 }

@@ -69,17 +69,19 @@ struct kafka_consumer {
     rd_kafka_t *handle;
     rd_kafka_queue_t *commit; /* where the answer of the commit on its way comes; NULL = none is */
     int reads;                /* since fetching was woken */
+    bool is_resumed;          /* a partition was, and fetching is to be woken */
+    bool is_subscribed;
 };
 
 /* Of the commit on its way, if one is. */
 void kafka_commit_forget(struct kafka_consumer *consumer);
-/* Waits for its answer and forgets that too. */
-void kafka_commit_await(struct kafka_consumer *consumer, int64_t timeout_ms);
 
 #define KAFKA_QUEUED_RECORDS 5000 /* of one consumer, in memory: more are not fetched */
 
 MUST_USE enum outcome kafka_fetch_settings(rd_kafka_conf_t *settings, struct err *err);
 /* After each record read; `reads` is the consumer's own count. */
 void kafka_fetch_note_read(rd_kafka_t *handle, int *reads);
+/* Before one is asked for. */
+void kafka_fetch_note_resumed(rd_kafka_t *handle, bool *is_resumed);
 
 #endif

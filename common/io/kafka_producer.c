@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define TOPICS_MAX 32 /* whose handles are kept */
+#define ANY_RUN 128   /* records of KAFKA_PARTITION_ANY: most of what a request costs is saved */
 
 /* A record that kafka_producer_send_wait waits for. It stays in the list until its report comes,
  * even when nobody waits any more: a late report must not reach `delivered` with its address. */
@@ -61,6 +62,25 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
     }
 }
 
+/* ---- partitions ---- */
+
+/* The library asks while a record is given to it, and may ask again later, in a thread of its own,
+ * where a record's key is as good as any. */
+static _Thread_local struct {
+    bool is_asked;
+    unsigned sent;
+} any;
+
+static int32_t choose_partition(const rd_kafka_topic_t *topic, const void *key, size_t key_len,
+                                int32_t count, void *topic_opaque, void *opaque)
+{
+    int32_t next = any.is_asked ? (int32_t)(any.sent++ / ANY_RUN % (unsigned)count) : -1;
+    if (next >= 0 && rd_kafka_topic_partition_available(topic, next))
+        return next;
+    return rd_kafka_msg_partitioner_murmur2_random(topic, key, key_len, count, topic_opaque,
+                                                   opaque);
+}
+
 /* ---- open and close ---- */
 
 static enum outcome fill_producer(rd_kafka_conf_t *settings,
@@ -68,7 +88,6 @@ static enum outcome fill_producer(rd_kafka_conf_t *settings,
 {
     int64_t delivery_ms = kafka_or(options->delivery_timeout_ms, 30000);
     TRY(kafka_settings_text(settings, "enable.idempotence", "true", err));
-    TRY(kafka_settings_text(settings, "partitioner", "murmur2_random", err));
     TRY(kafka_settings_text(settings, "compression.codec", options->compress ? "gzip" : "none",
                             err));
     /* Events are much alike: more effort than the least makes them hardly smaller. */
@@ -102,6 +121,9 @@ static enum outcome open_handle(struct kafka_producer *producer, const struct ka
         rd_kafka_conf_destroy(settings);
         return outcome;
     }
+    /* It is there: some of the settings are of topics. */
+    rd_kafka_topic_conf_set_partitioner_cb(rd_kafka_conf_get_default_topic_conf(settings),
+                                           choose_partition);
     rd_kafka_conf_set_dr_msg_cb(settings, on_report);
     return kafka_handle_new(RD_KAFKA_PRODUCER, settings, &producer->handle, err);
 }
@@ -165,12 +187,11 @@ static rd_kafka_topic_t *topic_handle(struct kafka_producer *producer, const cha
     rd_kafka_topic_t *made = NULL, *found = NULL;
     for (size_t i = 0; i < TOPICS_MAX; i++) {
         found = atomic_load_explicit(&producer->topics[i], memory_order_acquire);
-        if (found == NULL && made == NULL)
-            made = rd_kafka_topic_new(producer->handle, name, NULL);
-        if (found == NULL && made == NULL)
-            return NULL;
-        if (found == NULL && atomic_compare_exchange_strong(&producer->topics[i], &found, made))
-            return made;
+        if (found == NULL) { /* not there yet: it is made, and this is its place */
+            made = made == NULL ? rd_kafka_topic_new(producer->handle, name, NULL) : made;
+            if (made == NULL || atomic_compare_exchange_strong(&producer->topics[i], &found, made))
+                return made;
+        }
         if (strcmp(rd_kafka_topic_name(found), name) == 0)
             break;
         found = NULL;
@@ -191,6 +212,7 @@ static enum outcome send_record(struct kafka_producer *producer, const struct ka
                                 void *opaque, struct err *err)
 {
     rd_kafka_headers_t *headers = NULL;
+    bool is_any = record->partition == KAFKA_PARTITION_ANY;
     TRY(make_headers(record, &headers, err));
     /* The library wants pointers that it could write to; with F_COPY it does not. */
     union {
@@ -202,7 +224,7 @@ static enum outcome send_record(struct kafka_producer *producer, const struct ka
     rd_kafka_vu_t by_handle = {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
     rd_kafka_vu_t parts[] = {
         topic == NULL ? by_name : by_handle,
-        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = is_any ? -1 : record->partition},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key.out, record->key.len}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value.out, record->value.len}},
@@ -211,7 +233,9 @@ static enum outcome send_record(struct kafka_producer *producer, const struct ka
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
     size_t count = sizeof parts / sizeof *parts - (headers == NULL ? 1 : 0);
+    any.is_asked = is_any;
     rd_kafka_error_t *error = rd_kafka_produceva(producer->handle, parts, count);
+    any.is_asked = false;
     if (error == NULL)
         return OUTCOME_OK; /* the library has taken the headers */
     if (headers != NULL)

@@ -96,6 +96,9 @@ struct pgsql_structs {
 };
 const char *pgsql_array(struct pgsql_structs structs, struct pgsql_column column,
                         struct arena *arena);
+/* A column of NULL, 0 or false alone: a statement that takes SQL's NULL for the same array
+ * (unnest() beside others gives NULLs for it) has so much less to take apart. */
+bool pgsql_is_all_zero(struct pgsql_structs structs, struct pgsql_column column);
 
 struct pgsql_result;
 

@@ -63,7 +63,7 @@ bool pgsql_find_sqlstate(const char *message, char ret_sqlstate[6])
 }
 
 /* libpq's own failure: no server said anything of the statement. */
-static enum outcome fail_lost(const PGresult *result, const char *what, struct err *err)
+static enum outcome fail_own(const PGresult *result, const char *what, struct err *err)
 {
     const char *message = PQresultErrorMessage(result);
     return FAIL(err, OUTCOME_RETRY, "hub.unreachable", "%s: %.*s", what,
@@ -76,7 +76,7 @@ enum outcome pgsql_fail_result(const PGresult *result, const char *what, struct 
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
     if (sqlstate == NULL)
-        return fail_lost(result, what, err);
+        return fail_own(result, what, err);
     struct verdict verdict = find_verdict(sqlstate);
     /* The messages of class 22 quote the value: not for messages of ours. */
     if (strncmp(sqlstate, "22", 2) == 0)

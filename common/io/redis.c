@@ -3,7 +3,7 @@
 
 #include "base/num.h"
 
-#define WORDS_MAX 64
+#define WORDS_MAX 136
 
 /* ---- replies ---- */
 

@@ -33,7 +33,7 @@ void fair_list_insert_by_number(struct fair_list *list, struct fair_item *item);
 void fair_list_remove(struct fair_list *list, struct fair_item *item);
 
 /* The tenant's record, made when it is new; NULL: out of memory. */
-struct fair_tenant *fair_tenant_get(struct fair *fair, uint64_t tenant);
+struct fair_tenant *fair_tenant_get(struct fair *fair, uint64_t key);
 struct fair_tenant *fair_tenant_find(const struct fair *fair, uint64_t tenant);
 /* Forgets it when it has nothing here any more. */
 void fair_tenant_leave(struct fair *fair, struct fair_tenant *tenant);

@@ -59,6 +59,17 @@ MUST_USE enum outcome job_decode(const struct jval *envelope, struct arena *aren
 /* The id of an envelope that may be broken otherwise, for events and records; NULL = none. */
 const char *job_peek_id(const struct jval *envelope);
 
+/*
+ * What a record says of its kind and workspace, without a tree of it. False: it is not as plain as
+ * most are (a name there twice, an escape or anything beyond ASCII in what is looked at), or no job
+ * at all: then it has to be decoded to know. True says nothing about the rest of it. The texts
+ * point into the record.
+ */
+struct job_glance {
+    struct slice kind, workspace_id;
+};
+bool job_glance(struct slice record, struct job_glance *ret_glance);
+
 /* The table of a kind's data: the common fields and the kind's own. Build it once a kind. */
 MUST_USE enum outcome job_data_table(const struct field_table *payload, struct arena *arena,
                                      struct field_join *ret_table, struct err *err);
@@ -87,6 +98,7 @@ struct job_trail {
     int64_t first_partition, first_offset;
     const char *error_class, *error_code, *error_message; /* of the last failure; NULL = none */
     int redrive_count;
+    int64_t wait_fence;      /* of a parent's wake: the wait that it ends (run/fan_out); 0 = none */
     const char *traceparent; /* NULL = none */
 };
 
@@ -100,6 +112,7 @@ struct job_trail {
 #define JOB_HEADER_ERROR_CODE "haul-error-code"
 #define JOB_HEADER_ERROR_MESSAGE "haul-error-message"
 #define JOB_HEADER_REDRIVE_COUNT "haul-redrive-count"
+#define JOB_HEADER_WAIT_FENCE "haul-wait-fence"
 #define JOB_HEADER_TRACEPARENT "traceparent"
 #define JOB_ERROR_MESSAGE_MAX 1024 /* bytes */
 

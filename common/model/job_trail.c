@@ -8,7 +8,7 @@
 #define PARTITION_MAX INT32_MAX
 #define TRACEPARENT_LEN 55 /* 00-<32>-<16>-<2> */
 
-enum trail_type { TRAIL_INT, TRAIL_INT64, TRAIL_TIME, TRAIL_TEXT };
+enum trail_type { TRAIL_INT, TRAIL_INT64, TRAIL_FENCE, TRAIL_TIME, TRAIL_TEXT };
 
 /* One row a header: where it stands in the trail, and what it may be. */
 static const struct trail_field {
@@ -29,6 +29,7 @@ static const struct trail_field {
      JOB_ERROR_MESSAGE_MAX},
     {JOB_HEADER_REDRIVE_COUNT, TRAIL_INT, offsetof(struct job_trail, redrive_count), 0,
      REDRIVE_MAX},
+    {JOB_HEADER_WAIT_FENCE, TRAIL_FENCE, offsetof(struct job_trail, wait_fence), 1, INT64_MAX},
     {JOB_HEADER_TRACEPARENT, TRAIL_TEXT, offsetof(struct job_trail, traceparent), 0, 256},
 };
 #define TRAIL_COUNT (sizeof trail_fields / sizeof trail_fields[0])
@@ -93,10 +94,10 @@ enum outcome job_trail_read(const struct job_header *headers, size_t count, stru
         const struct trail_field *field = find_field(headers[i].name);
         if (field == NULL || headers[i].value.data == NULL)
             continue;
-        if (field->type == TRAIL_INT || field->type == TRAIL_INT64)
-            read_number(field, headers[i].value, &trail);
-        else
+        if (field->type == TRAIL_TIME || field->type == TRAIL_TEXT)
             TRY(read_text(field, headers[i].value, arena, &trail, err));
+        else
+            read_number(field, headers[i].value, &trail);
     }
     *ret_trail = trail;
     return OUTCOME_OK;
@@ -110,6 +111,7 @@ static bool is_written(const struct job_trail *trail, const struct trail_field *
         return *(const int *)at_const(trail, field) > 0;
     case TRAIL_INT64:
         return trail->first_topic != NULL;
+    case TRAIL_FENCE:
     case TRAIL_TIME:
         return *(const int64_t *)at_const(trail, field) > 0;
     case TRAIL_TEXT:
@@ -127,6 +129,7 @@ static const char *format_field(const struct job_trail *trail, const struct trai
     case TRAIL_INT:
         return arena_printf(arena, "%d", *(const int *)value);
     case TRAIL_INT64:
+    case TRAIL_FENCE:
         return arena_strndup(arena, digits, num_format_i64(*(const int64_t *)value, digits));
     case TRAIL_TIME:
         return arena_strdup(arena, clock_format(*(const int64_t *)value, digits));

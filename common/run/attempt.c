@@ -11,13 +11,15 @@
 
 #define WORKSPACE_ID_MAX 512 /* bytes of its 128 characters */
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
-/* Attempts that are kept for reuse: as many as a burst of records. None where AddressSanitizer
- * looks for the use of one that is over. */
+/* Attempts that are kept for reuse: under load nearly all, or each job would take and give two
+ * blocks too large for the heap's caches; at rest as many as a burst of records. None where
+ * AddressSanitizer looks for the use of one that is over. */
 #ifdef __SANITIZE_ADDRESS__
 #define SPARE_MAX 0
 #else
-#define SPARE_MAX 256
+#define SPARE_MAX 2048
 #endif
+#define SPARE_AT_REST 256
 
 /* Nothing of the record is known (any more). */
 static void forget_record(struct attempt *a)
@@ -59,8 +61,7 @@ struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery)
     a->began_us = clock_monotonic_us();
     a->result = str_with_max(RESULT_BYTES_MAX);
     a->arena.cap_bytes = (size_t)rt->conf->job_memory_bytes;
-    atomic_store(&delivery->holds, 1);
-    atomic_store(&delivery->failed, false);
+    delivery_begin(delivery);
     return a;
 }
 
@@ -77,13 +78,23 @@ void attempt_free(struct attempt *a)
     free(a);
 }
 
-void attempts_forget_spare(struct runtime *rt)
+static void keep_spare(struct runtime *rt, size_t count)
 {
     struct node *node;
-    while ((node = queue_try(&rt->spare)) != NULL) {
+    while (queue_count(&rt->spare) > count && (node = queue_try(&rt->spare)) != NULL) {
         arena_done(&attempt_of(node)->arena);
         free(attempt_of(node));
     }
+}
+
+void attempts_rest(struct runtime *rt)
+{
+    keep_spare(rt, SPARE_AT_REST);
+}
+
+void attempts_forget_spare(struct runtime *rt)
+{
+    keep_spare(rt, 0);
 }
 
 void attempt_settled(struct attempt *a, enum delivery_fate fate)
@@ -144,28 +155,27 @@ static const char *new_traceparent(struct arena *arena)
 
 static enum outcome read_trail(struct attempt *a, struct err *err)
 {
-    const struct kafka_message *message = &a->delivery->message;
-    struct job_headers headers;
-    TRY(kafka_headers_of(message, &a->arena, &headers, err));
-    TRY(job_trail_read(headers.items, headers.count, &a->arena, &a->trail, err));
-    if (a->trail.first_topic == NULL) {
-        a->trail.first_topic = message->topic;
-        a->trail.first_partition = message->partition;
-        a->trail.first_offset = message->offset;
-    }
+    TRY(kafka_headers_trail(&a->delivery->message, &a->arena, &a->trail, err));
     a->number = a->trail.attempt;
     a->redrive_count = a->trail.redrive_count;
     return OUTCOME_OK;
 }
 
+const struct kind_entry *attempt_kind_named(const struct runtime *rt, struct slice name)
+{
+    for (size_t i = 0; i < rt->worker->kind_count; i++) {
+        if (slice_is(name, rt->kinds[i].kind->name))
+            return &rt->kinds[i];
+    }
+    return NULL;
+}
+
 static enum outcome find_kind(struct attempt *a, struct err *err)
 {
-    for (size_t i = 0; i < a->rt->worker->kind_count; i++) {
-        if (strcmp(a->rt->kinds[i].kind->name, a->job.kind) == 0) {
-            a->kind = &a->rt->kinds[i];
-            a->kind_number = i;
-            return OUTCOME_OK;
-        }
+    a->kind = attempt_kind_named(a->rt, slice_of(a->job.kind));
+    if (a->kind != NULL) {
+        a->kind_number = (size_t)(a->kind - a->rt->kinds);
+        return OUTCOME_OK;
     }
     (void)FAIL(err, OUTCOME_POISON, "job.unknown_kind", "this worker has no kind %.64s",
                a->job.kind);
@@ -207,9 +217,9 @@ static enum outcome decode_job(struct attempt *a, struct err *err)
     return attempt_check_deadline(a, err);
 }
 
-static uint64_t hash_text(const char *text)
+uint64_t attempt_number_of(struct slice text)
 {
-    return hash128_bytes(text, strlen(text)).lo;
+    return hash128_bytes(text.data, text.len).lo;
 }
 
 static bool is_ordered(const struct attempt *a)
@@ -217,16 +227,24 @@ static bool is_ordered(const struct attempt *a)
     return a->kind != NULL && a->kind->kind->ordered;
 }
 
+/* A job that is tried again is of the class of the topic that it first came by. */
+static int priority_of(const struct attempt *a)
+{
+    if (a->data.common != NULL && a->data.common->priority != JOB_DEFAULT)
+        return a->data.common->priority;
+    if (a->delivery->lane == LANE_JOBS)
+        return a->delivery->priority;
+    return topic_priority_of(a->trail.first_topic, a->rt->conf->topic_prefix, a->rt->worker->name);
+}
+
 /* Its place in the queue of pending jobs. */
 static void set_item(struct attempt *a)
 {
-    a->item.tenant = hash_text(a->workspace_id);
-    a->item.priority = (enum fair_priority)a->delivery->priority;
+    a->item.tenant = attempt_number_of(slice_of(a->workspace_id));
+    a->item.priority = (enum fair_priority)priority_of(a);
     a->item.cost = 1;
-    if (a->data.common != NULL && a->data.common->priority != JOB_DEFAULT)
-        a->item.priority = (enum fair_priority)a->data.common->priority;
     if (is_ordered(a))
-        a->item.order_key = (a->item.tenant ^ hash_text(a->job.subject)) | 1;
+        a->item.order_key = (a->item.tenant ^ attempt_number_of(slice_of(a->job.subject))) | 1;
 }
 
 /* It will not fit the next time either: nothing is kept of it but what its dead letter says. */

@@ -40,6 +40,7 @@ struct plan {
     size_t tier;
     int64_t due_us;
     int64_t sequence;     /* of its event */
+    int64_t wait_fence;   /* PLAN_WAIT, PLAN_HAND_BACK: the ledger's, from now on */
     bool is_for_children; /* PLAN_WAIT: due_us is a safety net, a wake may come at any time */
 };
 
@@ -73,6 +74,7 @@ struct attempt {
     int64_t deadline_us;
     int64_t sequence; /* of the next event */
     int64_t began_us;
+    bool has_run;              /* its kind was called */
     struct breaker_gate *gate; /* in the arena; NULL = depends on nothing, or not asked yet */
     size_t depends_on[DEPENDENCIES_MAX], depends_count; /* places in the gate */
     struct plan plan;
@@ -92,8 +94,15 @@ static inline struct attempt *attempt_of_item(struct fair_item *item)
 /* NULL without memory. */
 struct attempt *attempt_new(struct runtime *rt, struct delivery *delivery);
 void attempt_free(struct attempt *a);
-/* Frees what attempt_free keeps for the next ones. */
+/* Frees most of what attempt_free keeps for the next ones. */
+void attempts_rest(struct runtime *rt);
+/* Frees all of it. */
 void attempts_forget_spare(struct runtime *rt);
+
+/* NULL = this worker has none of that name. */
+const struct kind_entry *attempt_kind_named(const struct runtime *rt, struct slice name);
+/* What stands for a workspace or a subject where they are counted and put in order. */
+uint64_t attempt_number_of(struct slice text);
 
 /* Reads its record: the fields from `trail` to `deadline_us`; outcome and err when it is no good
  * job. RETRY "no_memory": to be taken again. */

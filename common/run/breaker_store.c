@@ -7,22 +7,24 @@
 #include <stdlib.h>
 
 /* KEYS: the hash, the index. ARGV: op, epoch, permit, calls, reason, dependency, then the
- * configuration. Numbers are written by %.0f, since Lua's own text loses digits. */
+ * configuration, then the order's version. Numbers are written by %.0f, since Lua's own text loses
+ * digits. */
 static const char machine_script[] =
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000000 + time[2]\n"
     "local op, epoch, permit, calls = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]\n"
     "local conf = {}\n"
     "for i = 7, 14 do conf[i - 6] = tonumber(ARGV[i]) end\n"
+    "local order = tonumber(ARGV[15])\n"
     "local window, minimum, failed_most, slow_most, needed, open_us, open_most, lease =\n"
     "  conf[1], conf[2], conf[3], conf[4], conf[5], conf[6], conf[7], conf[8]\n"
     "local h = redis.call('HMGET', KEYS[1], 'state', 'epoch', 'until', 'closed', 'reopened',\n"
-    "  'permit', 'probe', 'good', 'calls', 'changed', 'reason')\n"
+    "  'permit', 'probe', 'good', 'calls', 'changed', 'reason', 'order')\n"
     "local function number(i) return tonumber(h[i] or '0') end\n"
     "local b = {state = h[1] or 'closed', epoch = number(2), till = number(3), closed = "
     "number(4),\n"
     "  reopened = number(5), permit = number(6), probe = number(7), good = number(8),\n"
-    "  calls = h[9] or '', changed = number(10), reason = h[11] or ''}\n"
+    "  calls = h[9] or '', changed = number(10), reason = h[11] or '', order = number(12)}\n"
     "if not h[1] then b.epoch = math.max(epoch, 0) end\n"
     "local before, got = b.state, 0\n"
     "local function enter(state)\n"
@@ -66,14 +68,16 @@ static const char machine_script[] =
     "    b.probe, got = now + lease, b.permit\n"
     "  end\n"
     "elseif op == 'renew' and held then b.probe, got = now + lease, permit\n"
+    "elseif order > 0 and order <= b.order then\n" /* a later one was here, or this very one */
     "elseif op == 'force_open' then enter('forced_open')\n"
-    "elseif op == 'close' then close()\n"
+    "elseif op == 'close' or op == 'lift' and b.state == 'forced_open' then close()\n"
     "end\n"
+    "b.order = math.max(b.order, order)\n"
     "local function text(value) return string.format('%.0f', value) end\n"
     "redis.call('HSET', KEYS[1], 'state', b.state, 'epoch', text(b.epoch), 'until', text(b.till),\n"
     "  'closed', text(b.closed), 'reopened', text(b.reopened), 'permit', text(b.permit),\n"
     "  'probe', text(b.probe), 'good', text(b.good), 'calls', b.calls,\n"
-    "  'changed', text(b.changed), 'reason', b.reason)\n"
+    "  'changed', text(b.changed), 'reason', b.reason, 'order', text(b.order))\n"
     "local wait = b.state == 'open' and b.till or b.state == 'half_open' and b.probe or now\n"
     "if b.state == 'closed' then\n"
     "  redis.call('HDEL', KEYS[2], ARGV[6])\n"
@@ -83,12 +87,12 @@ static const char machine_script[] =
     "    text(b.changed), b.reason}, ' '))\n"
     "  redis.call('PERSIST', KEYS[1])\n"
     "end\n"
-    "return {b.state, before, b.epoch, math.max(wait - now, 0), got}\n";
+    "return {b.state, before, b.epoch, math.max(wait - now, 0), got, b.order}\n";
 
 static const char *const op_names[] = {
     [BREAKER_OP_REPORT] = "report", [BREAKER_OP_PROBE] = "probe",
     [BREAKER_OP_RENEW] = "renew",   [BREAKER_OP_FORCE_OPEN] = "force_open",
-    [BREAKER_OP_CLOSE] = "close",
+    [BREAKER_OP_CLOSE] = "close",   [BREAKER_OP_LIFT] = "lift",
 };
 
 #define NUMBER(arena, value) arena_printf((arena), "%" PRId64, (int64_t)(value))
@@ -120,9 +124,11 @@ static enum outcome append(struct rconn *conn, const char *prefix, const struct 
 {
     const char *key = arena_printf(arena, "%sbreaker:%s", prefix, request->dependency);
     const char *epoch = NUMBER(arena, request->epoch), *permit = NUMBER(arena, request->permit);
+    const char *order = NUMBER(arena, request->order);
     TRY_ALLOC(key, err);
     TRY_ALLOC(epoch, err);
     TRY_ALLOC(permit, err);
+    TRY_ALLOC(order, err);
     const char *const *c = texts->conf;
     struct rscript_call call = {.source = machine_script,
                                 .keys = RWORDS(key, texts->index),
@@ -130,7 +136,7 @@ static enum outcome append(struct rconn *conn, const char *prefix, const struct 
                                                request->calls == NULL ? "" : request->calls,
                                                request->reason == NULL ? "" : request->reason,
                                                request->dependency, c[0], c[1], c[2], c[3], c[4],
-                                               c[5], c[6], c[7])};
+                                               c[5], c[6], c[7], order)};
     return rconn_append_script(conn, &call, err);
 }
 
@@ -138,7 +144,8 @@ static bool read_view(const struct rreply *reply, struct breaker_view *ret_view)
 {
     struct breaker_view view = {.epoch = rreply_int(rreply_item(reply, 2), -1),
                                 .wait_us = rreply_int(rreply_item(reply, 3), 0),
-                                .permit = rreply_int(rreply_item(reply, 4), 0)};
+                                .permit = rreply_int(rreply_item(reply, 4), 0),
+                                .order = rreply_int(rreply_item(reply, 5), 0)};
     if (!breaker_state_parse(rreply_text(rreply_item(reply, 0), ""), &view.state) ||
         !breaker_state_parse(rreply_text(rreply_item(reply, 1), ""), &view.before))
         return false;

@@ -4,7 +4,8 @@
  * Is:      model/breaker's machine as one Lua script: `<prefix>breaker:<dependency>` is a hash of
  *          its fields, changed by that script alone, on Redis's own clock; `<prefix>breakers` maps
  *          each dependency whose breaker is not closed to how it stands.
- * Is not:  a truth: Redis may forget all of it; then every breaker is closed.
+ * Is not:  a truth: Redis may forget all of it; then every breaker is closed, until a worker
+ *          restores from run/breaker_orders those that an operator holds open.
  * Threads: as its rconn.
  *
  * All fail as rconn_command does.
@@ -15,6 +16,7 @@
 #include "io/redis.h"
 #include "model/breaker.h"
 
+#define BREAKER_NAME_MAX 200
 #define BREAKER_EPOCH_UNKNOWN (-1) /* of a call let through before anything was known */
 
 enum breaker_op {
@@ -23,6 +25,7 @@ enum breaker_op {
     BREAKER_OP_RENEW,  /* the holder of `permit` is alive */
     BREAKER_OP_FORCE_OPEN,
     BREAKER_OP_CLOSE,
+    BREAKER_OP_LIFT, /* closes one that is forced open, and no other */
 };
 
 struct breaker_request {
@@ -32,6 +35,8 @@ struct breaker_request {
     int64_t permit;     /* 0 = no probe */
     const char *calls;  /* a letter each: o ok, s slow, f failed, i ignored */
     const char *reason; /* of an operator's; NULL = none */
+    int64_t order;      /* of an operator's: its version; one that is not greater than the last one
+                           changes nothing; 0 = none */
 };
 
 /* How a breaker stands; times are waits from now on. */
@@ -41,6 +46,7 @@ struct breaker_view {
     int64_t
         wait_us;    /* open: until a probe may be asked for; half-open: the probe's lease; else 0 */
     int64_t permit; /* BREAKER_OP_PROBE: the permit; RENEW: the same; 0 = not given */
+    int64_t order;  /* version of the last order that came here; 0 = none is known */
 };
 
 /* One round trip; writes a view a request. */

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-#define HALF_OPEN_PART 12 /* of the time that it is open: 5 s of a minute */
+#define HALF_OPEN_PART 12   /* of the time that it is open: 5 s of a minute */
+#define HUB_TIMEOUT_MS 1000 /* probes' leases are renewed by who waits */
 
 /* ---- opening ---- */
 
@@ -28,6 +29,8 @@ enum outcome breakers_open(const struct breakers_options *options, struct breake
     b->conf = options->conf;
     b->half_open_wait_us = b->conf.open_us / HALF_OPEN_PART;
     b->refresh_us = options->refresh_ms * US_PER_MS;
+    b->hub_conf = *options->hub;
+    b->hub_conf.connect_timeout_ms = b->hub_conf.statement_timeout_ms = HUB_TIMEOUT_MS;
     enum outcome outcome = rconn_open(options->redis, &b->conn, err);
     if (outcome != OUTCOME_OK) {
         free(b);
@@ -39,6 +42,7 @@ enum outcome breakers_open(const struct breakers_options *options, struct breake
     outcome = thread_start(&b->thread, "breakers", breakers_thread, b, err);
     if (outcome != OUTCOME_OK) {
         rconn_close(b->conn);
+        pgsql_close(b->hub);
         free(b);
         return outcome;
     }
@@ -57,6 +61,7 @@ void breakers_close(struct breakers *b)
     pthread_join(b->thread, NULL);
     breakers_refresh(b);
     rconn_close(b->conn);
+    pgsql_close(b->hub);
     for (size_t i = 0; i < BREAKER_BUCKETS; i++) {
         while (b->buckets[i] != NULL) {
             struct breaker_entry *entry = b->buckets[i];

@@ -3,10 +3,11 @@
  *
  * Is:      per dependency how the fleet's breaker stands (run/breaker_store), as of the last
  *          refresh; the calls that ended here and are to be told to the fleet; and a breaker of its
- *          own (model/breaker), which decides while Redis can't be reached.
+ *          own (model/breaker), which decides while Redis can't be reached. What operators hold
+ *          open (run/breaker_orders) is held in any case, and told to a Redis that has lost it.
  * Is not:  the one who knows whose fault a failure was: the caller says so.
- * Owns:    a thread with a connection to Redis: it tells, refreshes, and renews the leases of the
- *          probes that are under way here.
+ * Owns:    a thread with a connection to Redis and one to the hub: it tells, refreshes, and renews
+ *          the leases of the probes that are under way here.
  * Threads: any. No call waits for the network but breakers_admit, by the connection it is given.
  *
  * A dependency is a text of at most BREAKER_NAME_MAX bytes without spaces: "connection:ws:shop".
@@ -17,12 +18,11 @@
 #include "run/breaker_store.h"
 #include "run/worker.h"
 
-#define BREAKER_NAME_MAX 200
-
 struct breakers;
 
 struct breakers_options {
     const struct rconn_conf *redis;
+    const struct pgsql_conf *hub; /* what operators ordered stands there */
     const char *prefix;
     struct breaker_conf conf;
     int64_t refresh_ms; /* between looks at the fleet's state; trouble is told at once */

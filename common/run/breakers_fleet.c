@@ -240,12 +240,15 @@ void breakers_refresh(struct breakers *b)
             take_back(b, &refresh);
             breakers_go_local(b, now_us);
         }
+        bool is_owed = breakers_hold(b), is_closing = b->is_closing;
         breakers_forget_idle(b, now_us);
         pthread_mutex_unlock(&b->lock);
         if (outcome != OUTCOME_OK && was_fleet)
             LOG_AT(LOG_WARN, "breakers.local", LOG_ERR_FIELDS(&err));
         for (size_t i = 0; outcome == OUTCOME_OK && i < refresh.count; i++)
             breakers_log_change(refresh.requests[i].dependency, &refresh.views[i]);
+        if (!is_closing)
+            breakers_restore(b, &refresh.arena, is_owed);
     }
     arena_done(&refresh.arena);
 }

@@ -1,6 +1,6 @@
 /*
- * breakers_private: for breakers.c (what jobs ask and report) and breakers_fleet.c (the thread, and
- * what the fleet says) alone.
+ * breakers_private: for breakers.c (what jobs ask and report), breakers_fleet.c (the thread, and
+ * what the fleet says) and breakers_held.c (what operators ordered) alone.
  */
 #ifndef HAUL_RUN_BREAKERS_PRIVATE_H
 #define HAUL_RUN_BREAKERS_PRIVATE_H
@@ -18,6 +18,11 @@ struct breaker_entry {
     int64_t epoch, until_us;
     bool is_listed; /* during a refresh */
     uint64_t asked; /* number of the last batch that asked for its probe */
+    /* The last order that is known: kept while the hub is away. */
+    int64_t order; /* its version; 0 = none */
+    bool is_ordered_open;
+    bool is_owed;    /* Redis stands otherwise, and is to be told */
+    bool was_forced; /* at the last look */
     /* Ours, for when the fleet can't be asked. */
     struct breaker local;
     /* To be told. */
@@ -36,7 +41,11 @@ struct breakers {
     struct breaker_conf conf;
     int64_t refresh_us;
     int64_t half_open_wait_us; /* a probe may end much sooner than its lease */
-    struct rconn *conn;        /* the thread's */
+    struct rconn *conn;        /* the thread's, as those of the hub */
+    struct pgsql_conf hub_conf;
+    struct pgsql *hub; /* NULL = not connected yet */
+    int64_t hub_due_us;
+    bool is_hub_away;
     pthread_t thread;
     pthread_mutex_t lock; /* all below */
     pthread_cond_t wake;
@@ -63,5 +72,12 @@ void breakers_have_news(struct breakers *b);
 void breakers_refresh(struct breakers *b);
 void breakers_log_change(const char *dependency, const struct breaker_view *view);
 void *breakers_thread(void *arg);
+
+/* With the lock held, after each look at Redis: what operators hold open is held, whatever Redis
+ * says. True: it says otherwise. */
+bool breakers_hold(struct breakers *b);
+/* Then, without the lock: asks the hub, now and then and when `is_owed`, what breakers_hold said;
+ * tells Redis what it has lost. */
+void breakers_restore(struct breakers *b, struct arena *arena, bool is_owed);
 
 #endif

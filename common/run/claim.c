@@ -142,7 +142,7 @@ static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, s
                                 .worker = d->rt->worker->name,
                                 .owner = d->rt->owner,
                                 .max_starts = (int)d->rt->conf->max_starts,
-                                .now_us = fleet_clock_us(&d->rt->clock)};
+                                .now_us = fleet_clock_least_us(&d->rt->clock)};
     TRY(open_hub(d, err));
     return ledger_claim_many(d->hub, &all, arena, ret_claimed, err);
 }

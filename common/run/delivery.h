@@ -28,6 +28,7 @@ struct delivery {
     struct node node;
     struct delivery *older, *newer; /* of all that live; the poll thread's */
     bool is_given_out;              /* not held back any more; the poll thread's */
+    bool is_passing;                /* goes on to the bulk topic as it is; the poll thread's */
     struct kafka_message message;
     size_t partition; /* slot in the poll thread's table; of its epoch alone */
     uint64_t epoch;
@@ -57,6 +58,13 @@ void delivery_free(struct delivery *delivery); /* takes NULL */
  */
 MUST_USE enum outcome delivery_set_sequel(struct delivery *delivery,
                                           const struct kafka_record *record, struct err *err);
+
+/* Who works on it holds it; nothing has been sent, and nothing failed. */
+static inline void delivery_begin(struct delivery *delivery)
+{
+    atomic_store(&delivery->holds, 1);
+    atomic_store(&delivery->failed, false);
+}
 
 /* Of the topic of bulk jobs. */
 static inline bool delivery_is_bulk(const struct delivery *delivery)

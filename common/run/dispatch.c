@@ -167,7 +167,8 @@ static void receive(struct dispatcher *d, struct attempt *a)
     } else if (a->id == NULL) {
         a->plan = (struct plan){.kind = PLAN_NAMELESS};
         settle_without_run(rt, a);
-    } else if (a->outcome == OUTCOME_OK && attempt_not_before_us(a) > fleet_clock_us(&rt->clock)) {
+    } else if (a->outcome == OUTCOME_OK &&
+               attempt_not_before_us(a) > fleet_clock_least_us(&rt->clock)) {
         settle_plan_later(a, attempt_not_before_us(a));
         settle_without_run(rt, a);
     } else if (share_takes(d, a)) {
@@ -184,6 +185,7 @@ static void take_inbox(struct dispatcher *d, int64_t timeout_us)
     while (list != NULL) {
         struct attempt *a = attempt_of(list);
         list = list->next;
+        __builtin_prefetch(list); /* another thread wrote it last */
         if (a->is_over)
             forget(d, a);
         else
@@ -283,6 +285,8 @@ static void go_round(struct dispatcher *d)
     if (lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
         clock_sleep_us(COMPANY_US);
     take_inbox(d, has_handed ? 0 : wait_us(d));
+    if (metric_get(&rt->metrics.buffered) == 0)
+        attempts_rest(rt);
     if (d->epoch != atomic_load(&rt->epoch) || atomic_load(&rt->revoking) ||
         atomic_load(&rt->stopping))
         drop_stale(d);

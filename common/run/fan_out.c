@@ -46,7 +46,7 @@ enum outcome job_children_look(struct job_context *job, enum fan_in_verdict *ret
     struct family_look look;
     TRY(family_look(job->hub->db, job->job_id, job->arena, &look, err));
     enum fan_in_verdict verdict = fan_in_decide(&look.counts);
-    a->is_woken_by_net = verdict != FAN_IN_WAIT && job_trail_is_net(&a->trail);
+    a->is_woken_by_net = verdict != FAN_IN_WAIT && attempt_only_looks(a);
     *ret_look = look;
     *ret_verdict = a->is_woken_by_net ? FAN_IN_WAIT : verdict;
     return OUTCOME_OK;

@@ -21,6 +21,13 @@ const char *fan_out_topic(const struct attempt *a)
     }
 }
 
+bool attempt_only_looks(const struct attempt *a)
+{
+    bool is_waiting = a->claimed.wait_fence != 0;
+    bool is_its_wake = a->claimed.wait_fence == a->trail.wait_fence;
+    return job_trail_is_net(&a->trail) || (is_waiting && !is_its_wake);
+}
+
 /* ---- a child's envelope ---- */
 
 static void write_inherited(const struct jval *data, struct jwrite *w)
@@ -104,8 +111,9 @@ enum outcome fan_out_read_record(const struct attempt *a, struct arena *arena,
                                  struct family_record *ret_record, struct err *err)
 {
     struct kafka_record from;
-    TRY(kafka_headers_forward(&a->delivery->message, &a->trail, fan_out_topic(a), arena, &from,
-                              err));
+    struct job_trail trail = a->trail;
+    trail.wait_fence = a->claimed.fence;
+    TRY(kafka_headers_forward(&a->delivery->message, &trail, fan_out_topic(a), arena, &from, err));
     struct family_record record = {.key = to_hex(from.key, arena),
                                    .value = arena_strndup(arena, from.value.data, from.value.len),
                                    .headers = write_headers(&from, arena)};

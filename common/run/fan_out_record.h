@@ -15,6 +15,11 @@ static inline bool job_trail_is_net(const struct job_trail *trail)
     return trail->error_code != NULL && strcmp(trail->error_code, JOB_WAITS_FOR_CHILDREN) == 0;
 }
 
+/* Whether the attempt ends no job, nor changes what it waits for: at most it wakes it. So does a
+ * net; and while a parent waits, whatever is no wake of that very wait. It may be an old delivery,
+ * whose record has been committed since: nobody would tell what it had ended. */
+bool attempt_only_looks(const struct attempt *a);
+
 /* The jobs topic of the attempt's priority. */
 const char *fan_out_topic(const struct attempt *a);
 
@@ -23,8 +28,8 @@ const char *fan_out_topic(const struct attempt *a);
 void fan_out_write_child(const struct job_context *job, const char *kind,
                          const struct family_child *child, struct str *out);
 
-/* The attempt's record as texts, its trace with it, and those as a record; both live in the arena.
- * RETRY "no_memory". */
+/* The attempt's record as texts: its trace, and that it is the wake of the wait which the attempt
+ * is about to begin; and those as a record. Both live in the arena. RETRY "no_memory". */
 MUST_USE enum outcome fan_out_read_record(const struct attempt *a, struct arena *arena,
                                           struct family_record *ret_record, struct err *err);
 /* Sets key, value and headers. */

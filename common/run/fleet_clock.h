@@ -16,6 +16,7 @@
 
 struct fleet_clock {
     atomic_int_fast64_t ahead_us; /* of the monotonic clock */
+    atomic_int_fast64_t doubt_us; /* wrong by that at most, either way */
 };
 
 /* This machine's wall clock, until the hub has been asked. */
@@ -25,5 +26,8 @@ void fleet_clock_set(struct fleet_clock *clock, int64_t hub_us, int64_t asked_us
                      int64_t answered_us);
 /* Microseconds since the epoch. */
 int64_t fleet_clock_us(struct fleet_clock *clock);
+/* The same, but for the doubt that a slow answer leaves: it is at least that late. For what must
+ * not be early. */
+int64_t fleet_clock_least_us(struct fleet_clock *clock);
 
 #endif

@@ -62,7 +62,8 @@ static void hold(struct attempt *a)
 
 void gate_admit(struct dispatcher *d, struct attempts *runnable, struct attempts *held)
 {
-    struct breaker_gate *gates[2 * DISPATCH_BATCH_MAX];
+    enum { GATES_MAX = 2 * DISPATCH_BATCH_MAX };
+    struct breaker_gate *gates[GATES_MAX];
     struct arena arena ARENA_AUTO;
     struct attempts all = *runnable;
     size_t count = 0;
@@ -71,7 +72,7 @@ void gate_admit(struct dispatcher *d, struct attempts *runnable, struct attempts
         return;
     for (struct attempt *a = all.first; a != NULL;
          a = a->node.next == NULL ? NULL : attempt_of(a->node.next))
-        if (count < sizeof gates / sizeof *gates && has_gate(a))
+        if (count < GATES_MAX && has_gate(a))
             gates[count++] = a->gate;
     if (count == 0)
         return;

@@ -16,6 +16,20 @@ enum outcome kafka_headers_of(const struct kafka_message *message, struct arena 
     return OUTCOME_OK;
 }
 
+enum outcome kafka_headers_trail(const struct kafka_message *message, struct arena *arena,
+                                 struct job_trail *ret_trail, struct err *err)
+{
+    struct job_headers headers;
+    TRY(kafka_headers_of(message, arena, &headers, err));
+    TRY(job_trail_read(headers.items, headers.count, arena, ret_trail, err));
+    if (ret_trail->first_topic == NULL) {
+        ret_trail->first_topic = message->topic;
+        ret_trail->first_partition = message->partition;
+        ret_trail->first_offset = message->offset;
+    }
+    return OUTCOME_OK;
+}
+
 enum outcome kafka_headers_forward(const struct kafka_message *message,
                                    const struct job_trail *trail, const char *topic,
                                    struct arena *arena, struct kafka_record *ret_record,

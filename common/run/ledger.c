@@ -1,12 +1,13 @@
-/* ledger: a worker's calls, one SQL function each (schemas/hub/0003_batch.sql). */
+/* ledger: a worker's calls, one SQL function each (schemas/hub/0003_batch.sql, 0006_wait.sql). */
 #include "run/ledger.h"
 
 #include "run/ledger_row.h"
 
 #define ANSWER_COLUMNS                                                                             \
     "number, verdict, fence, sequence, attempt, starts, redrive_count, due_us, state, result,"     \
-    " error_class, error_code, error_native, error_message, error_hint"
+    " error_class, error_code, error_native, error_message, error_hint, wait_fence"
 enum { NUMBER, VERDICT, FENCE, SEQUENCE, ATTEMPT, STARTS, REDRIVES, DUE, STATE, RESULT, ERROR };
+#define WAIT_FENCE (ERROR + 5) /* behind the error's texts */
 
 static const char claim_sql[] =
     "SELECT " ANSWER_COLUMNS
@@ -17,7 +18,8 @@ static const char claim_sql[] =
 static const char settle_sql[] =
     "SELECT " ANSWER_COLUMNS
     " FROM haul.ledger_settle_many($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::int[],"
-    " $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])";
+    " $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],"
+    " $13::bigint[], $14::bool[])";
 
 static const char cancels_sql[] =
     "SELECT string_agg(c, ',') FROM haul.ledger_cancels(string_to_array($1, ',')) c";
@@ -67,19 +69,26 @@ struct settle_row {
     int next_attempt;
     int64_t due_us;
     const char *error_class, *error_code, *error_native, *error_message, *error_hint, *result;
+    int64_t wait_fence;
+    bool is_unbegun;
 };
 static const struct pgsql_column settle_columns[] = {
     TEXT(settle_row, job_id),        INT64(settle_row, fence),      INT64(settle_row, sequence),
     TEXT(settle_row, state),         INT(settle_row, next_attempt), INT64(settle_row, due_us),
     TEXT(settle_row, error_class),   TEXT(settle_row, error_code),  TEXT(settle_row, error_native),
     TEXT(settle_row, error_message), TEXT(settle_row, error_hint),  TEXT(settle_row, result),
+    INT64(settle_row, wait_fence),   BOOL(settle_row, is_unbegun),
 };
 #define PARAMS_MAX 18
 
 static enum outcome add_arrays(struct pgsql_structs structs, const struct pgsql_column *columns,
                                size_t count, struct arena *arena, const char **to, struct err *err)
 {
+    /* Most have no error, no dedupe key, no earlier attempt: the functions take NULL for that. */
     for (size_t i = 0; i < count; i++) {
+        to[i] = NULL;
+        if (pgsql_is_all_zero(structs, columns[i]))
+            continue;
         to[i] = pgsql_array(structs, columns[i], arena);
         TRY_ALLOC(to[i], err);
     }
@@ -138,6 +147,7 @@ static enum outcome read_answer(const struct answers *in, size_t row, int *ret_v
                                      .starts = int_at(in, row, STARTS),
                                      .sequence = pgsql_i64(in->result, row, SEQUENCE, 0),
                                      .due_us = pgsql_i64(in->result, row, DUE, 0),
+                                     .wait_fence = pgsql_i64(in->result, row, WAIT_FENCE, 0),
                                      .redrive_count = int_at(in, row, REDRIVES)};
     const char *state = pgsql_text(in->result, row, STATE);
     if (!event_state_parse(state == NULL ? "" : state, &claimed.state))
@@ -241,7 +251,9 @@ static struct settle_row row_of(const struct ledger_settlement *it)
                              .state = it->is_end ? event_state_name(it->state) : NULL,
                              .next_attempt = it->next_attempt,
                              .due_us = it->due_us,
-                             .result = it->result};
+                             .result = it->result,
+                             .wait_fence = it->wait_fence,
+                             .is_unbegun = it->is_unbegun};
     if (it->error != NULL) {
         row.error_class = outcome_name(it->error->outcome);
         row.error_code = or_null(it->error->code);

@@ -49,6 +49,7 @@ struct ledger_claimed {
     int64_t due_us;         /* with LEDGER_WAIT, LEDGER_BEHIND */
     enum event_state state; /* with LEDGER_DONE */
     int redrive_count;
+    int64_t wait_fence;      /* of a parent that waits: the start that put it to wait; 0 = none */
     const struct err *error; /* with LEDGER_DONE, LEDGER_CANCELLED; NULL = none */
     const char *result;      /* JSON; NULL = none */
 };
@@ -82,7 +83,9 @@ struct ledger_settlement {
     const char *result;     /* JSON object; NULL = none */
     /* Else it waits: */
     int next_attempt;
-    int64_t due_us; /* 0 = at once: handed back */
+    int64_t due_us;     /* 0 = at once: handed back */
+    int64_t wait_fence; /* as ledger_claimed's will be from now on */
+    bool is_unbegun; /* nothing of it ran: only its own start is taken back, those before count */
     /* Either: NULL = none, handed back without a failure. */
     const struct err *error;
 };

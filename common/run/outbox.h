@@ -40,6 +40,10 @@ void outbox_close(struct outbox *outbox, int64_t flush_ms);
 MUST_USE enum outcome outbox_send(struct outbox *outbox, struct kafka_record *record,
                                   struct delivery *delivery, struct err *err);
 
+/* The same with a delivery, and without waiting: RETRY "kafka.queue_full". */
+MUST_USE enum outcome outbox_offer(struct outbox *outbox, struct kafka_record *record,
+                                   struct delivery *delivery, struct err *err);
+
 /* The job thread is through with it: once no report is awaited it goes to the done queue. */
 void outbox_settle(struct outbox *outbox, struct delivery *delivery, enum delivery_fate fate);
 

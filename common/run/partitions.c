@@ -6,14 +6,6 @@
 
 #include <stdlib.h>
 
-/* Of the topic, for jobs that don't say their own. */
-static int priority_of(const struct runtime *rt, const char *topic)
-{
-    return strcmp(rt->interactive_topic.text, topic) == 0 ? JOB_INTERACTIVE
-           : strcmp(rt->bulk_topic.text, topic) == 0      ? JOB_BULK
-                                                          : JOB_DEFAULT;
-}
-
 static int lane_of(const struct runtime *rt, const char *topic)
 {
     for (int tier = 0; tier < RETRY_TIER_COUNT; tier++) {
@@ -80,7 +72,7 @@ enum outcome partitions_assign(struct partitions *table, const struct runtime *r
         text_copy(it->topic, sizeof it->topic, list[i].topic);
         it->number = list[i].partition;
         it->lane = lane_of(rt, it->topic);
-        it->priority = priority_of(rt, it->topic);
+        it->priority = topic_priority_of(it->topic, rt->conf->topic_prefix, rt->worker->name);
         restore(it, &list[i]);
     }
     forget(table);

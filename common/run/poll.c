@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "model/job.h"
 #include "run/dispatch.h"
+#include "run/share.h"
 #include "run/signals.h"
 
 #define POLL_MS 50
@@ -19,7 +20,6 @@
 #define COMPANY_US US_PER_MS          /* with enough to do, for more than one to be done */
 #define STOP_GRACE_US (3 * US_PER_S)  /* for jobs to see that they should stop */
 #define ABORT_GRACE_US (2 * US_PER_S) /* for threads to leave their waits */
-#define REPORTS_WAIT_US (5 * US_PER_S)
 
 /* ---- records in ---- */
 
@@ -38,7 +38,7 @@ static void give_out(struct poller *poller, struct delivery *delivery)
 static bool is_due(const struct poller *poller, const struct delivery *delivery)
 {
     if (delivery->lane == LANE_JOBS ||
-        fleet_clock_us(&poller->rt->clock) >= delivery->not_before_us)
+        fleet_clock_least_us(&poller->rt->clock) >= delivery->not_before_us)
         return true;
     /* A header that asks for more than its tier gives (or a clock that jumped) does not hold the
      * others back: the job thread sends it on to wait elsewhere. */
@@ -82,7 +82,8 @@ static bool admit(struct poller *poller, struct partition *partition, struct del
     case OFFSET_TAKEN:
         break;
     }
-    give_out(poller, delivery);
+    if (!poller_pass_on(poller, delivery))
+        give_out(poller, delivery);
     return true;
 }
 
@@ -185,15 +186,25 @@ static int64_t load_of(const struct poller *poller)
     return metric_get(&rt->metrics.buffered) - moving + (int64_t)poller->delayed_count;
 }
 
+/* Half of what is too much, so as not to pause for each job; but what filled it may pass on now. */
+static bool is_below_half(const struct poller *poller, size_t unsettled)
+{
+    int64_t max = poller->rt->conf->buffered_jobs_max, load = load_of(poller);
+    bool is_open = share_is_any_over(poller->rt) ? load < max : load * 2 <= max;
+    return is_open && unsettled <= UNSETTLED_MAX / 2 + (size_t)max &&
+           !poller_has_enough_passing(poller);
+}
+
 /* Hysteresis: full at the bound, open again at half of it. True: read nothing now. */
 static bool is_backed_up(struct poller *poller)
 {
     int64_t max = poller->rt->conf->buffered_jobs_max;
-    bool is_over = load_of(poller) >= max || poller->live >= UNSETTLED_MAX + (size_t)max;
-    bool is_half = load_of(poller) * 2 <= max && poller->live <= UNSETTLED_MAX / 2 + (size_t)max;
+    size_t unsettled = poller->live - poller->passing;
+    bool is_over = load_of(poller) >= max || unsettled >= UNSETTLED_MAX + (size_t)max ||
+                   poller_has_enough_passing(poller);
     int64_t now_us = clock_monotonic_us();
     if (poller->is_full) {
-        if (is_half)
+        if (is_below_half(poller, unsettled))
             poller_pause_all(poller, false);
         return poller->is_full;
     }
@@ -231,7 +242,7 @@ static void poll_burst(struct poller *poller, int64_t timeout_ms)
 {
     int64_t max = poller->rt->conf->buffered_jobs_max;
     for (int i = 0; i < BURST_MAX && load_of(poller) < max; i++) {
-        if (!poll_once(poller, i == 0 ? timeout_ms : 0))
+        if (poller_has_enough_passing(poller) || !poll_once(poller, i == 0 ? timeout_ms : 0))
             return;
     }
 }
@@ -297,8 +308,8 @@ static bool drain(struct poller *poller)
     atomic_store(&rt->aborting, true);
     if (!is_done)
         is_done = wait_for_threads(poller, ABORT_GRACE_US);
-    int64_t until_us = clock_monotonic_us() + REPORTS_WAIT_US;
-    while (poller->live > 0 && is_done && clock_monotonic_us() < until_us)
+    poller->answers_until_us = clock_monotonic_us() + POLLER_ANSWER_WAIT_US;
+    while (poller->live > 0 && is_done && clock_monotonic_us() < poller->answers_until_us)
         poller_take_done(poller, POLL_MS * US_PER_MS);
     poller_commit_last(poller);
     return is_done;

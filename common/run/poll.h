@@ -3,8 +3,8 @@
  *
  * Is:      reading, holding back what is not due, back-pressure, completion of offsets, commits,
  *          rebalances, the drain. poll.c is the loop; poll_out.c what comes back;
- *          poll_commit.c the commits; poll_rebalance.c the group's callbacks; poll_depth.c the
- *          gauges.
+ *          poll_pass.c what goes on unread; poll_commit.c the commits; poll_rebalance.c the
+ *          group's callbacks; poll_depth.c the gauges.
  * Owns:    every delivery while it is in no queue and with no job thread.
  * Threads: one.
  *
@@ -18,6 +18,7 @@
 #include "run/partitions.h"
 
 #define POLLER_COMMIT_MAX 64
+#define POLLER_ANSWER_WAIT_US (5 * US_PER_S)
 
 /* The one that is on its way: what comes to be complete meanwhile waits for its answer. */
 struct poller_commit {
@@ -34,6 +35,9 @@ struct poller {
     struct delivery *delayed; /* to be given out again at their time */
     size_t delayed_count;
     size_t live;                      /* deliveries that are not freed */
+    size_t passing, passing_bytes;    /* of them: those that go on as they are */
+    size_t passed;                    /* since somebody has more than a share */
+    struct arena pass_arena;          /* for the headers of one */
     struct delivery *oldest, *newest; /* of them */
     bool is_full;                     /* all partitions are paused */
     bool is_bulk_full;                /* those of the bulk topic are held */
@@ -42,7 +46,8 @@ struct poller {
     struct poller_commit commit;
     size_t ask_next; /* whose end is asked for next, modulo the count */
     int64_t ask_due_us;
-    bool is_fatal; /* the consumer is dead */
+    int64_t answers_until_us; /* at the end; 0 = it is not there yet */
+    bool is_fatal;            /* the consumer is dead */
 };
 
 /* Opens the consumer and subscribes; does not wait for a broker. */
@@ -50,6 +55,11 @@ MUST_USE enum outcome poller_open(struct poller *poller, struct runtime *rt, str
 
 /* Until a stop is asked for; then drains. True: every job ended or was handed back. */
 bool poller_run(struct poller *poller);
+
+/* How long an answer of the broker is waited for. At the end reports, the commit and the flush
+ * share one such wait, or a broker that is away would cost each of them; what comes late has a
+ * little. */
+int64_t poller_answer_wait_us(const struct poller *poller);
 
 /* Everything is settled: commits and leaves the group. The outbox is closed before. */
 void poller_close(struct poller *poller);
@@ -66,6 +76,13 @@ void poller_free(struct poller *poller, struct delivery *delivery);
 
 /* Given out again at its time. */
 void poller_delay(struct poller *poller, struct delivery *delivery);
+
+/* True: it is on its way to the bulk topic, and comes back when its report is in. */
+bool poller_pass_on(struct poller *poller, struct delivery *delivery);
+/* No more of them for now. */
+bool poller_has_enough_passing(const struct poller *poller);
+/* Its report is in. */
+void poller_passed(struct poller *poller, struct delivery *delivery);
 
 /* Takes what came back: completes offsets; waits at most `timeout_us` for the first. */
 void poller_take_done(struct poller *poller, int64_t timeout_us);

@@ -5,7 +5,14 @@
 #include "base/log.h"
 #include "base/num.h"
 
-#define LAST_WAIT_MS 5000 /* for the answers at the end of an assignment */
+#define LEAST_WAIT_US (500 * US_PER_MS)
+
+int64_t poller_answer_wait_us(const struct poller *poller)
+{
+    int64_t left_us = poller->answers_until_us - clock_monotonic_us();
+    return poller->answers_until_us == 0 ? POLLER_ANSWER_WAIT_US
+                                         : num_max_i64(left_us, LEAST_WAIT_US);
+}
 
 /* A broker that was told to take less metadata: the commits matter more than their maps. */
 static bool goes_textless(struct poller *poller)
@@ -79,15 +86,15 @@ void poller_commit_last(struct poller *poller)
 {
     struct poller_commit *commit = &poller->commit;
     struct err err = {0};
-    int64_t until_us = clock_monotonic_us() + LAST_WAIT_MS * US_PER_MS;
-    take_answer(poller, LAST_WAIT_MS); /* it may be of less than is complete by now */
+    int64_t wait_us = poller_answer_wait_us(poller), until_us = clock_monotonic_us() + wait_us;
+    take_answer(poller, wait_us / US_PER_MS); /* it may be of less than is complete by now */
     commit->is_refused = false;
     while (commit->count == 0 && !commit->is_refused && send_news(poller))
         take_answer(poller, num_max_i64((until_us - clock_monotonic_us()) / US_PER_MS, 0));
     if (commit->count == 0)
         return;
-    (void)FAIL(&err, OUTCOME_RETRY, "kafka.unreachable", "commit: no answer within %d ms",
-               LAST_WAIT_MS);
+    (void)FAIL(&err, OUTCOME_RETRY, "kafka.unreachable", "commit: no answer within %lld ms",
+               (long long)(wait_us / US_PER_MS));
     refused(poller, OUTCOME_RETRY, &err);
     commit->count = 0;
 }

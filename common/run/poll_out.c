@@ -40,6 +40,8 @@ void poller_delay(struct poller *poller, struct delivery *delivery)
 static void take_back(struct poller *poller, struct delivery *delivery)
 {
     bool is_ours = delivery->epoch == poller->table.epoch;
+    if (delivery->is_passing)
+        poller_passed(poller, delivery);
     if (is_ours && delivery->fate == FATE_AGAIN && !atomic_load(&poller->rt->stopping)) {
         poller_delay(poller, delivery);
         return;

@@ -6,6 +6,7 @@
 
 #define DRAIN_STEP_US (20 * US_PER_MS)
 #define QUEUE_KBYTES 8192
+#define PASS_ARENA_BYTES ((size_t)4 << 20)
 #define JOBS_TOPICS 3 /* a class of priority each */
 
 /* What is not claimed yet is dropped: by us here, by the dispatcher when it sees the epoch. */
@@ -101,6 +102,7 @@ enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *
         .session_timeout_ms = rt->conf->session_timeout_ms,
         .queue_kbytes = QUEUE_KBYTES,
     };
+    arena_init(&poller->pass_arena, PASS_ARENA_BYTES);
     metric_set(&rt->metrics.polled_us, clock_monotonic_us());
     TRY(kafka_consumer_open(&rt->conf->kafka, &options, &poller->consumer, err));
     enum outcome outcome =
@@ -116,4 +118,5 @@ void poller_close(struct poller *poller)
     poller_drop_waiting(poller);
     kafka_consumer_close(poller->consumer);
     partitions_clear(&poller->table);
+    arena_done(&poller->pass_arena);
 }

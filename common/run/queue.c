@@ -5,6 +5,10 @@
 
 #include <time.h>
 
+/* Where several wait, glibc before 2.41 may lose a signal (its bug 25847), and a job would wait
+ * for the next one: whoever waits looks again now and then. */
+#define LOOK_AGAIN_US US_PER_S
+
 void monotonic_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attributes;
@@ -115,7 +119,7 @@ struct node *queue_take(struct queue *queue)
     pthread_mutex_lock(&queue->lock);
     while (!queue->closed && queue->head == NULL) {
         queue->waiting++;
-        pthread_cond_wait(&queue->filled, &queue->lock);
+        monotonic_cond_wait(&queue->filled, &queue->lock, LOOK_AGAIN_US);
         came_back(queue);
     }
     struct node *node = unlink_first(queue);

@@ -23,6 +23,7 @@ struct kind_entry {
 };
 
 #define RUNTIME_LOCAL_RATES 64
+#define RUNTIME_OVER_MAX 8
 
 struct runtime {
     const struct worker *worker;
@@ -38,8 +39,10 @@ struct runtime {
     struct fleet_clock clock;
     /* Attempts: to the dispatcher, to the job threads, to the settler; deliveries: back. */
     struct queue inbox, runnable, settling, done;
-    struct queue spare;         /* attempts that are free for reuse */
-    int64_t workspace_jobs_max; /* that run at a time; 0 = no limit */
+    struct queue spare;                          /* attempts that are free for reuse */
+    int64_t workspace_jobs_max;                  /* that run at a time; 0 = no limit */
+    atomic_uint_fast64_t over[RUNTIME_OVER_MAX]; /* run/share: workspaces; 0 = none */
+    atomic_int over_count;
     struct outbox outbox;
     struct keeper keeper;
     struct breakers *breakers;                            /* NULL: no kind depends on anything */

@@ -10,15 +10,23 @@
 static void plan_wait_for_children(struct attempt *a);
 
 /* A net ends no job: it would not know, when it is delivered again, whether that was told. The
- * record that it wakes the job with does. */
+ * record that it wakes the job with does. An old record would not be delivered again. */
 static void plan_end(struct attempt *a, enum event_state state)
 {
-    if (state != EVENT_CANCELLED && job_trail_is_net(&a->trail)) {
+    if (state != EVENT_CANCELLED && attempt_only_looks(a)) {
         a->is_woken_by_net = true;
         plan_wait_for_children(a);
         return;
     }
     a->plan = (struct plan){.kind = PLAN_END, .state = state, .sequence = a->sequence++};
+}
+
+/* Who only looks leaves the wait as it is: its wakes still hold. */
+static int64_t wait_after(const struct attempt *a, bool is_for_children)
+{
+    if (attempt_only_looks(a))
+        return a->claimed.wait_fence;
+    return is_for_children ? a->claimed.fence : 0;
 }
 
 static void plan_try_later(struct attempt *a, bool counted)
@@ -51,7 +59,8 @@ static void plan_try_later(struct attempt *a, bool counted)
                             .next_attempt = decision.next_attempt,
                             .tier = decision.tier,
                             .due_us = decision.due_us,
-                            .sequence = a->sequence++};
+                            .sequence = a->sequence++,
+                            .wait_fence = wait_after(a, false)};
 }
 
 /* The deadline needs no other watch: what is started then has passed it. */
@@ -68,6 +77,7 @@ static void plan_wait_for_children(struct attempt *a)
                             .tier = retry_tier_for(due_us - now_us, scale),
                             .due_us = due_us,
                             .sequence = a->sequence,
+                            .wait_fence = wait_after(a, true),
                             .is_for_children = true};
 }
 
@@ -90,7 +100,8 @@ void settle_plan(struct attempt *a, enum stop_reason reason)
         plan_end(a, EVENT_CANCELLED);
         return;
     case ACTION_HAND_BACK:
-        a->plan = (struct plan){.kind = PLAN_HAND_BACK, .next_attempt = a->number};
+        a->plan = (struct plan){
+            .kind = PLAN_HAND_BACK, .next_attempt = a->number, .wait_fence = a->claimed.wait_fence};
         return;
     case ACTION_BUG:
         atomic_store(&a->rt->has_bug, true);

@@ -52,7 +52,7 @@ static enum outcome send_dead_letter(struct attempt *a, const struct err *error,
     trail_error(a, error);
     a->trail.attempt = a->number;
     a->trail.redrive_count = a->redrive_count;
-    a->trail.not_before_us = 0;
+    a->trail.not_before_us = a->trail.wait_fence = 0;
     return forward(a, a->rt->dlq_topic.text, err);
 }
 
@@ -137,6 +137,7 @@ static enum delivery_fate wait_for_children(struct attempt *a)
            LOG_TEXT("kind", a->kind_name));
     a->trail.error_class = a->trail.error_message = NULL;
     a->trail.error_code = a->is_woken_by_net ? NULL : JOB_WAITS_FOR_CHILDREN;
+    a->trail.wait_fence = a->is_woken_by_net ? a->plan.wait_fence : 0;
     if (a->is_woken_by_net)
         return sent(a, forward(a, a->rt->jobs_topic.text, &err), &err);
     return sent(a, send_later(a, &err), &err);
@@ -155,6 +156,7 @@ static enum delivery_fate tell_plan_wait(struct attempt *a)
     count_end(a, EVENT_RETRYING);
     events_tell(&a->rt->outbox, a->rt->events_topic.text, &event);
     trail_error(a, &a->err);
+    a->trail.wait_fence = 0;
     return sent(a, send_later(a, &err), &err);
 }
 

@@ -38,6 +38,8 @@ static struct ledger_settlement settlement_of(const struct attempt *a)
         .result = a->result.len == 0 ? NULL : str_text(&a->result),
         .next_attempt = a->plan.next_attempt,
         .due_us = is_free ? 0 : a->plan.due_us,
+        .wait_fence = a->plan.wait_fence,
+        .is_unbegun = !a->has_run,
         .error = is_told ? &a->err : NULL,
     };
 }

@@ -7,7 +7,7 @@
 #define ROOM_EVERY_US (100 * US_PER_MS)
 #define LEAST_PART 16 /* this part of the buffer is everybody's, however full it is */
 
-void share_look(struct dispatcher *d)
+static void look_at_pace(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     struct pace_seen seen = {
@@ -45,8 +45,61 @@ static bool may_move(const struct attempt *a)
            a->item.order_key == 0 && a->outcome == OUTCOME_OK;
 }
 
+/* ---- who has more than its share ---- */
+
+bool share_is_over(const struct runtime *rt, uint64_t tenant)
+{
+    for (size_t i = 0; tenant != 0 && i < RUNTIME_OVER_MAX; i++) {
+        if (atomic_load_explicit(&rt->over[i], memory_order_relaxed) == tenant)
+            return true;
+    }
+    return false;
+}
+
+bool share_is_any_over(const struct runtime *rt)
+{
+    return atomic_load_explicit(&rt->over_count, memory_order_relaxed) > 0;
+}
+
+/* When the table is full its jobs are looked at one by one. */
+static void note_over(struct runtime *rt, uint64_t tenant)
+{
+    if (tenant == 0 || share_is_over(rt, tenant))
+        return;
+    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++) {
+        if (atomic_load_explicit(&rt->over[i], memory_order_relaxed) != 0)
+            continue;
+        atomic_store_explicit(&rt->over[i], tenant, memory_order_relaxed);
+        atomic_fetch_add_explicit(&rt->over_count, 1, memory_order_relaxed);
+        return;
+    }
+}
+
+/* From half of a share on: at the bound itself each job that ends would change the answer. */
+static void forget_over(struct dispatcher *d)
+{
+    struct runtime *rt = d->rt;
+    for (size_t i = 0; share_is_any_over(rt) && i < RUNTIME_OVER_MAX; i++) {
+        uint64_t tenant = atomic_load_explicit(&rt->over[i], memory_order_relaxed);
+        int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, tenant);
+        if (tenant == 0 || (backlog * 2 > room(rt) && takes_long(d, backlog)))
+            continue;
+        atomic_store_explicit(&rt->over[i], 0, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&rt->over_count, 1, memory_order_relaxed);
+    }
+}
+
+void share_look(struct dispatcher *d)
+{
+    look_at_pace(d);
+    forget_over(d);
+}
+
+/* ---- what moves ---- */
+
 static void take(struct dispatcher *d, struct attempt *a)
 {
+    note_over(d->rt, a->item.tenant);
     a->plan = (struct plan){.kind = PLAN_DEMOTE};
     metric_add(&d->rt->metrics.moving, 1);
     attempts_add(&d->moved, a);

@@ -12,17 +12,21 @@
  * Jobs that came by the bulk topic count for nothing in this. Jobs with an order key stay where
  * they are: by another topic they could overtake each other.
  *
+ * Once it is so, its jobs are passed on as the bytes that they are (poll_pass.c), none of them
+ * decoded or put in the queue, until what waits here of it is half of what is free, or is worked
+ * off soon.
+ *
  * Is:      looked at for each job that comes; and ten times a second for the workspace that has
  *          most, whose newest jobs make room: a burst may come before the pace is known, or jobs
  *          take longer from then on.
- * Threads: the dispatcher's.
+ * Threads: the dispatcher's; share_is_over and share_is_any_over: any.
  */
 #ifndef HAUL_RUN_SHARE_H
 #define HAUL_RUN_SHARE_H
 
 #include "run/dispatch.h"
 
-/* What the job threads have done since the last look. */
+/* What the job threads have done since the last look; who is within its share again. */
 void share_look(struct dispatcher *d);
 
 /* True: the job has been taken to be moved. */
@@ -33,5 +37,9 @@ void share_make_room(struct dispatcher *d);
 
 /* What was taken goes to the settler, which sends it. */
 void share_give(struct dispatcher *d);
+
+/* True: more than its share waits of this workspace. A moment old at most. */
+bool share_is_over(const struct runtime *rt, uint64_t tenant);
+bool share_is_any_over(const struct runtime *rt);
 
 #endif

@@ -80,6 +80,22 @@ static enum topic_role role_at(size_t i)
                                               : (enum topic_role)(i - RETRY_TIER_COUNT + 1);
 }
 
+enum topic_role topic_class_of(const char *name, const char *prefix, const char *worker)
+{
+    static const enum topic_role others[] = {TOPIC_INTERACTIVE, TOPIC_BULK};
+    for (size_t i = 0; name != NULL && i < FIELDS_COUNT(others); i++)
+        if (strcmp(topic_name_of(others[i], prefix, worker, 0).text, name) == 0)
+            return others[i];
+    return TOPIC_JOBS;
+}
+
+int topic_priority_of(const char *name, const char *prefix, const char *worker)
+{
+    static const int priorities[] = {
+        [TOPIC_JOBS] = JOB_DEFAULT, [TOPIC_INTERACTIVE] = JOB_INTERACTIVE, [TOPIC_BULK] = JOB_BULK};
+    return priorities[topic_class_of(name, prefix, worker)];
+}
+
 void topics_of_worker(const char *prefix, const char *worker, int32_t partitions,
                       int32_t replication, struct topic ret_topics[TOPICS_COUNT])
 {

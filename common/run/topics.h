@@ -16,6 +16,7 @@
 #define HAUL_RUN_TOPICS_H
 
 #include "io/kafka_admin.h"
+#include "model/job.h"
 #include "model/retry.h"
 
 #define TOPIC_PREFIX_DEFAULT "haul."
@@ -38,6 +39,12 @@ struct topic_name {
 /* `tier` counts with TOPIC_RETRY alone, `worker` not with TOPIC_EVENTS. */
 struct topic_name topic_name_of(enum topic_role role, const char *prefix, const char *worker,
                                 size_t tier);
+
+/* The class of priority that a topic of jobs stands for: TOPIC_INTERACTIVE, TOPIC_BULK; TOPIC_JOBS
+ * for any other name, and for NULL. */
+enum topic_role topic_class_of(const char *name, const char *prefix, const char *worker);
+/* The same, as the enum job_priority of the jobs that come by it and don't say their own. */
+int topic_priority_of(const char *name, const char *prefix, const char *worker);
 
 struct topic {
     enum topic_role role;

@@ -79,6 +79,7 @@ static void call_run(struct job_thread *thread, struct attempt *a)
     };
     /* What is left of the arena is for what the outcome leads to. */
     struct arena_mark mark = arena_snapshot(&a->arena);
+    a->has_run = true;
     a->outcome = a->kind->kind->run(&context, a->data.payload, &a->err);
     arena_reset(&a->arena, mark);
     if (a->outcome != OUTCOME_OK && a->err.outcome != a->outcome)

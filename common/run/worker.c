@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #define CONF_BYTES ((size_t)4 << 20)
-#define FLUSH_MS 5000
 #define BREAKERS_REFRESH_MS 500
 #define HEAP_MMAP_BYTES (256 << 10)
 #define HEAP_TRIM_BYTES (2 << 20)
@@ -221,6 +220,7 @@ static enum outcome open_breakers(struct runtime *rt, struct err *err)
     const struct run_conf *conf = rt->conf;
     int failed = (int)conf->breaker_failure_percent;
     struct breakers_options options = {.redis = &conf->redis,
+                                       .hub = &conf->hub,
                                        .prefix = conf->topic_prefix,
                                        .conf = breaker_conf_default,
                                        .refresh_ms = BREAKERS_REFRESH_MS};
@@ -263,7 +263,7 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
         _exit(refuse(err));
     status = run_loop(rt, &poller, &threads);
     health_close(&health); /* it asks the others */
-    outbox_close(&rt->outbox, FLUSH_MS);
+    outbox_close(&rt->outbox, poller_answer_wait_us(&poller) / US_PER_MS);
     poller_close(&poller);
     keeper_close(&rt->keeper); /* the poller's last revocation asks it to stop jobs */
     breakers_close(rt->breakers);

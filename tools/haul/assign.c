@@ -12,22 +12,9 @@
 #define PATH_SIZE 200
 #define SECRET_MAX_BYTES ((size_t)16 << 10)
 
-static struct jval_member *find_member(const struct jval *object, const char *name)
-{
-    for (size_t i = 0; i < object->object.count; i++) {
-        if (strcmp(object->object.members[i].name, name) == 0) {
-            /* Every object that is changed was made by copy_object, from the arena. */
-            struct jval_member *members = NULL;
-            memcpy(&members, &object->object.members, sizeof members);
-            return &members[i];
-        }
-    }
-    return NULL;
-}
-
 /* A copy with room for one member more; the values within are shared. */
 static enum outcome copy_object(const struct jval *from, struct arena *arena, struct jval *ret_copy,
-                                struct err *err)
+                                struct jval_member **ret_members, struct err *err)
 {
     size_t count = from->object.count;
     struct jval_member *members = ARENA_ARRAY(arena, struct jval_member, count + 1);
@@ -35,6 +22,7 @@ static enum outcome copy_object(const struct jval *from, struct arena *arena, st
     if (count > 0)
         memcpy(members, from->object.members, count * sizeof *members);
     *ret_copy = (struct jval){.type = JVAL_OBJECT, .object = {count, members}};
+    *ret_members = members;
     return OUTCOME_OK;
 }
 
@@ -42,16 +30,17 @@ static enum outcome copy_object(const struct jval *from, struct arena *arena, st
 static enum outcome place_of(struct assign *assign, struct jval *object, const char *name,
                              struct jval **ret_value, struct err *err)
 {
-    TRY(copy_object(object, assign->arena, object, err));
-    struct jval_member *member = find_member(object, name);
-    if (member == NULL) {
-        struct jval_member *members = NULL;
-        memcpy(&members, &object->object.members, sizeof members);
-        member = &members[object->object.count++];
-        member->name = arena_strdup(assign->arena, name);
-        TRY_ALLOC(member->name, err);
+    struct jval_member *members = NULL;
+    TRY(copy_object(object, assign->arena, object, &members, err));
+    size_t i = 0;
+    while (i < object->object.count && strcmp(members[i].name, name) != 0)
+        i++;
+    if (i == object->object.count) {
+        members[i].name = arena_strdup(assign->arena, name);
+        TRY_ALLOC(members[i].name, err);
+        object->object.count++;
     }
-    *ret_value = &member->value;
+    *ret_value = &members[i].value;
     return OUTCOME_OK;
 }
 
@@ -239,8 +228,9 @@ enum outcome assign_begin(const struct field_table *table, const struct jval *ba
                           struct arena *arena, struct assign *ret_assign, struct err *err)
 {
     struct assign assign = {.table = table, .arena = arena, .object = {.type = JVAL_OBJECT}};
+    struct jval_member *members = NULL;
     if (base != NULL)
-        TRY(copy_object(base, arena, &assign.object, err));
+        TRY(copy_object(base, arena, &assign.object, &members, err));
     *ret_assign = assign;
     return OUTCOME_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * cmd_dlq_replay: puts dead letters back on their jobs topic.
+ * cmd_dlq_replay: puts dead letters back on the jobs topic that they came by first.
  *
  * A crash, or two replays, put no job back twice with effect: the record that goes back has a
  * redrive count one higher, and the ledger opens a job again once for each count. Letters that the
@@ -57,7 +57,8 @@ static const struct field replay_fields[] = {
      .type = FIELD_BOOL,
      .default_text = "false",
      .offset = offsetof(struct replay_options, from_start),
-     .doc = "Looks at all letters, not only at those behind the last replay's."},
+     .doc = "Looks at all letters, also at those before the first that earlier replays left: they "
+            "were put back or set aside, or are no jobs."},
 };
 static const struct field_table replay_table = {
     "dlq replay", NULL, replay_fields, FIELDS_COUNT(replay_fields), sizeof(struct replay_options)};
@@ -68,7 +69,7 @@ struct replay {
     const struct hub *hub;
     struct dlq_scan scan;
     struct redrive redrive;
-    struct topic_name jobs_topic, quarantine_topic;
+    struct topic_name jobs_topics[TOPIC_BULK + 1], quarantine_topic; /* jobs: by their class */
     struct replay_report report;
     struct out_progress progress;
     int64_t looked_at;
@@ -86,11 +87,15 @@ struct batch {
 /* ---- one letter ---- */
 
 static enum outcome send_back(struct replay *replay, const struct kafka_message *message,
-                              struct arena *arena, struct err *err)
+                              const struct dead_letter *letter, struct arena *arena,
+                              struct err *err)
 {
     struct kafka_record record = {0};
-    TRY(dead_letter_redrive(message, replay->jobs_topic.text, (int)replay->options->redrive_max,
-                            arena, &record, err));
+    const struct dlq_scan *scan = &replay->scan;
+    enum topic_role class =
+        topic_class_of(letter->trail.first_topic, replay->cli->settings.topic_prefix, scan->worker);
+    TRY(dead_letter_redrive(message, replay->jobs_topics[class].text,
+                            (int)replay->options->redrive_max, arena, &record, err));
     return redrive_send(&replay->redrive, message, &record, err);
 }
 
@@ -114,7 +119,7 @@ static enum outcome act(struct replay *replay, struct batch *batch, size_t i, st
                          : FATE_LEFT;
     replay->looked_at++;
     if (fate == FATE_SENT && !options->dry_run)
-        TRY(send_back(replay, message, &batch->arena, err));
+        TRY(send_back(replay, message, letter, &batch->arena, err));
     else if (fate == FATE_QUARANTINE && !options->dry_run)
         TRY(set_aside(replay, message, &batch->arena, err));
     else
@@ -176,8 +181,7 @@ static enum outcome check_named(const struct replay *replay, struct err *err)
     if (job == NULL || found > 0)
         return OUTCOME_OK;
     (void)FAIL(err, OUTCOME_PERMANENT, "dlq.missing", "no dead letter of job %.64s in %s%s", job,
-               replay->scan.topic,
-               replay->options->from_start ? "" : " behind where the last replay ended");
+               replay->scan.topic, replay->options->from_start ? "" : " that earlier replays left");
     return err_hint(err,
                     "haul show %.64s says what became of it; there are also --from-start, "
                     "--quarantined and --worker",
@@ -260,10 +264,26 @@ static enum outcome run_audited(struct replay *replay, struct err *err)
     return outcome;
 }
 
+/* A worker may do without the topics of a class. */
+static void name_topics(struct replay *replay)
+{
+    const struct dlq_scan *scan = &replay->scan;
+    const char *prefix = replay->cli->settings.topic_prefix;
+    replay->quarantine_topic = topic_name_of(TOPIC_QUARANTINE, prefix, scan->worker, 0);
+    for (enum topic_role role = TOPIC_JOBS; role <= TOPIC_BULK; role++) {
+        struct topic_name name = topic_name_of(role, prefix, scan->worker, 0);
+        bool is_there = kafka_cluster_find(&scan->cluster, name.text) != NULL;
+        replay->jobs_topics[role] =
+            is_there || role == TOPIC_JOBS ? name : replay->jobs_topics[TOPIC_JOBS];
+    }
+}
+
 static enum outcome run_locked(struct replay *replay, struct err *err)
 {
     const struct replay_options *options = replay->options;
     TRY(dlq_scan_open(&replay->scan, err));
+    name_topics(replay);
+    replay->report.before = replay->scan.before;
     enum outcome outcome =
         redrive_open(&replay->redrive, &replay->scan, options->rate, options->dry_run, err);
     if (outcome == OUTCOME_OK)
@@ -285,8 +305,6 @@ static enum outcome run_replay(struct cli *cli, struct err *err)
     const struct dlq_filter *filter = &replay->options->filter;
     const char *prefix = cli->settings.topic_prefix;
     TRY(cli_hub(cli, &replay->hub, err));
-    replay->jobs_topic = topic_name_of(TOPIC_JOBS, prefix, filter->worker, 0);
-    replay->quarantine_topic = topic_name_of(TOPIC_QUARANTINE, prefix, filter->worker, 0);
     const char *group = arena_printf(&cli->arena, "%sredrive.%s%s", prefix, filter->worker,
                                      filter->quarantined ? ".quarantine" : "");
     TRY_ALLOC(group, err);
@@ -314,10 +332,12 @@ const struct command command_dlq_replay = {
     .args = "",
     .needs = NEEDS_HUB | NEEDS_KAFKA,
     .summary = "put dead letters back on their jobs topic",
-    .doc = "Jobs keep their ids and bytes; attempts begin at 1, the redrive count grows. It looks "
-           "at what was there when it began, from where the last replay ended; letters that are "
-           "not asked for are looked at again the next time. A job that was put back already is "
-           "passed over, so a replay that broke off is simply begun again. A job that was put back "
+    .doc = "Jobs keep their ids and bytes, and go back to the topic that they came by first, that "
+           "of interactive or bulk jobs too; attempts begin at 1, the redrive count grows. It "
+           "looks at what was there when it began, from the first letter that an earlier replay "
+           "left: a letter that was not asked for is looked at again by every later one. A job "
+           "that was put back already, by the hub's count, is passed over, so a replay that broke "
+           "off is simply begun again. A job that was put back "
            "--redrive-max times and was given up each time is moved to the worker's quarantine: "
            "only a greater --redrive-max with --quarantined brings it back. With --job, exit "
            "status 3 when no letter of that job was found. The audit log keeps each replay: who, "

@@ -4,7 +4,7 @@
 #include "kinds.h"
 #include "run/topics.h"
 
-#define NEW_MAX (WORKERS_MAX * TOPICS_COUNT)
+#define NEW_MAX ((size_t)WORKERS_MAX * TOPICS_COUNT)
 #define SEEN_EVERY_US (100 * US_PER_MS)
 
 struct topics_options {

@@ -37,13 +37,12 @@ bool dlq_filter_holds(const struct cli *cli, const struct dlq_filter *filter,
 static enum outcome find_topic(struct dlq_scan *scan, struct kafka_admin *admin, struct err *err)
 {
     struct cli *cli = scan->cli;
-    struct kafka_cluster cluster = {0};
     enum topic_role role = scan->quarantined ? TOPIC_QUARANTINE : TOPIC_DLQ;
     struct topic_name name = topic_name_of(role, cli->settings.topic_prefix, scan->worker, 0);
     scan->topic = arena_strdup(&cli->arena, name.text);
     TRY_ALLOC(scan->topic, err);
-    TRY(kafka_admin_describe(admin, &cli->arena, cli->settings.timeout_ms, &cluster, err));
-    const struct kafka_topic *topic = kafka_cluster_find(&cluster, scan->topic);
+    TRY(kafka_admin_describe(admin, &cli->arena, cli->settings.timeout_ms, &scan->cluster, err));
+    const struct kafka_topic *topic = kafka_cluster_find(&scan->cluster, scan->topic);
     if (topic == NULL) {
         (void)FAIL(err, OUTCOME_PERMANENT, "topic.missing", "there is no topic %s", scan->topic);
         return err_hint(err, "run: haul topics create %s", scan->worker);
@@ -56,7 +55,8 @@ static enum outcome find_topic(struct dlq_scan *scan, struct kafka_admin *admin,
     return OUTCOME_OK;
 }
 
-/* Where reading begins: the group's commit, but not before the first record there is. */
+/* Where reading begins: the group's commit, but not before the first record there is; a commit
+ * beyond the last one is of a topic that was made anew since. */
 static enum outcome place_partitions(struct dlq_scan *scan, struct kafka_admin *admin,
                                      struct err *err)
 {
@@ -72,9 +72,10 @@ static enum outcome place_partitions(struct dlq_scan *scan, struct kafka_admin *
         struct kafka_watermarks marks = {0};
         TRY(kafka_admin_watermarks(admin, scan->topic, (int32_t)i, timeout_ms, &marks, err));
         scan->starts[i].metadata = NULL;
-        if (scan->starts[i].offset < marks.low)
+        if (scan->starts[i].offset < marks.low || scan->starts[i].offset > marks.high)
             scan->starts[i].offset = marks.low;
         scan->ends[i] = marks.high;
+        scan->before += scan->starts[i].offset - marks.low;
         scan->left += scan->starts[i].offset < marks.high;
         scan->total += num_max_i64(0, marks.high - scan->starts[i].offset);
     }

@@ -68,10 +68,12 @@ struct dlq_scan {
     bool from_start;   /* with a group: from the start all the same */
     struct kafka_consumer *consumer; /* opened by dlq_scan_open */
     const char *topic;
+    struct kafka_cluster cluster; /* as it was then */
     struct kafka_partition *starts;
     int64_t *ends; /* by partition; one behind the last record there is to be read */
     size_t count, left;
     int64_t total;   /* records between starts and ends */
+    int64_t before;  /* records before starts */
     int64_t late_us; /* when silence is a failure, monotonic */
 };
 

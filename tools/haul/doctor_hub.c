@@ -40,7 +40,7 @@ static bool check_migrations(struct doctor *doctor, const struct hub *hub)
         doctor_add_err(doctor, "hub schema", &err);
         return false;
     }
-    bool is_current = report.after >= HUB_VERSION;
+    bool is_current = report.missing == 0;
     doctor_addf(doctor, is_current ? CHECK_OK : CHECK_FAIL, "hub schema", "run: haul migrate",
                 "version %lld of %d", (long long)report.after, HUB_VERSION);
     return is_current;

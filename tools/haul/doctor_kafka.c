@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "doctor.h"
 #include "kinds.h"
+#include "run/lease_store.h"
 #include "run/topics.h"
 
 /* ---- Kafka ---- */
@@ -115,6 +116,24 @@ void doctor_check_kafka(struct doctor *doctor)
 
 /* ---- Redis ---- */
 
+/* A lease of a job that there is not, taken and given back as a worker does it. */
+static void check_leases(struct doctor *doctor, struct rconn *redis)
+{
+    struct cli *cli = doctor->cli;
+    struct err err = {0};
+    struct lease lease = {.job_id = "haul-doctor", .token = "haul-doctor"};
+    struct leases leases = {&lease, 1};
+    bool is_taken = false, clear_cancel = false;
+    if (lease_store_acquire_many(redis, cli->settings.topic_prefix, leases, US_PER_S / US_PER_MS,
+                                 &cli->arena, &is_taken, &err) != OUTCOME_OK ||
+        lease_store_release_many(redis, cli->settings.topic_prefix, leases, &clear_cancel,
+                                 &cli->arena, &err) != OUTCOME_OK)
+        doctor_add(doctor, CHECK_FAIL, "redis leases", err.message,
+                   "it must be Redis 7.0 or later, and this user may run SET, DEL and scripts");
+    else
+        doctor_add(doctor, CHECK_OK, "redis leases", "one was taken and given back", NULL);
+}
+
 static void check_redis(struct doctor *doctor, struct rconn *redis)
 {
     struct cli *cli = doctor->cli;
@@ -125,6 +144,7 @@ static void check_redis(struct doctor *doctor, struct rconn *redis)
         return;
     }
     doctor_add(doctor, CHECK_OK, "redis", "answers", NULL);
+    check_leases(doctor, redis);
     int64_t asked_us = clock_wall_us();
     if (rconn_call(redis, &cli->arena, RWORDS("TIME"), &reply, NULL) != OUTCOME_OK) {
         doctor_add(doctor, CHECK_SKIP, "redis clock", "this user may not ask for TIME", NULL);

@@ -123,6 +123,7 @@ void replay_report_write(struct replay_report *report, struct jwrite *w)
     }
     jwrite_close_array(w);
     jwrite_member_int(w, "not_grouped", report->not_grouped);
+    jwrite_member_int(w, "settled_before", report->before);
     jwrite_close_object(w);
 }
 
@@ -146,6 +147,19 @@ static void add_rows(const struct replay_report *report, struct sheet *sheet)
                   SHEET_I64(group->counts[FATE_QUARANTINE]), SHEET_I64(group->counts[FATE_NO_JOB]),
                   SHEET_US(group->oldest_us));
     }
+}
+
+/* What the next one looks at again, and what no later one does. */
+static void add_rest(const struct replay_report *report, struct out *out)
+{
+    if (report->counts[FATE_LEFT] > 0)
+        out_addf(out, "%lld not asked for: the next replay looks at them again\n",
+                 (long long)report->counts[FATE_LEFT]);
+    if (report->before > 0)
+        out_addf(out,
+                 "%lld before these were not looked at, earlier replays settled them: see "
+                 "--from-start\n",
+                 (long long)report->before);
 }
 
 enum outcome replay_report_print(struct replay_report *report, struct out *out, struct err *err)
@@ -179,5 +193,6 @@ enum outcome replay_report_print(struct replay_report *report, struct out *out, 
     for (size_t i = 0; i < FATE_COUNT; i++)
         out_addf(out, "%s%lld %s", i == 0 ? "" : ", ", (long long)report->counts[i], fate_names[i]);
     out_addf(out, "\n");
+    add_rest(report, out);
     return OUTCOME_OK;
 }

@@ -26,6 +26,7 @@ struct replay_report {
     struct replay_group groups[REPLAY_GROUPS_MAX];
     size_t group_count;
     int64_t not_grouped; /* letters of groups beyond the last one */
+    int64_t before;      /* letters that were not looked at: earlier replays settled them */
 };
 
 void replay_report_count(struct replay_report *report, const struct dead_letter *letter,

@@ -222,13 +222,13 @@ struct numeric {
 static unsigned group_at(const struct numeric *number, int position)
 {
     int i = number->weight - position;
-    return i >= 0 && i < number->count ? get_u16(number->groups + 2 * i) : 0;
+    return i >= 0 && i < number->count ? get_u16(number->groups + 2 * (size_t)i) : 0;
 }
 
 static bool groups_are_valid(const struct numeric *number)
 {
     for (int i = 0; i < number->count; i++) {
-        if (get_u16(number->groups + 2 * i) > GROUP_MAX)
+        if (get_u16(number->groups + 2 * (size_t)i) > GROUP_MAX)
             return false;
     }
     return true;
@@ -242,7 +242,7 @@ static void trim_zero_groups(struct numeric *number)
         number->count--;
         number->weight--;
     }
-    while (number->count > 0 && get_u16(number->groups + 2 * (number->count - 1)) == 0)
+    while (number->count > 0 && get_u16(number->groups + 2 * (size_t)(number->count - 1)) == 0)
         number->count--;
 }
 

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#define DAY_US (24 * 3600 * US_PER_S)
+#define DAY_US (INT64_C(24) * 3600 * US_PER_S)
 
 /* ---- horizon ---- */
 
