@@ -155,13 +155,50 @@ static void times_and_lists(void)
     teardown();
 }
 
+static struct breaker_view give(enum breaker_op op, int64_t order)
+{
+    return apply(&breaker_conf_default,
+                 (struct breaker_request){.op = op, .dependency = "a", .order = order});
+}
+
+/* Whatever comes late changes nothing; numbers are as great as the hub's. */
+static void the_later_order_stands(void)
+{
+    const int64_t now = INT64_C(1795262400123456);
+    if (!setup())
+        return;
+    struct breaker_view view = give(BREAKER_OP_FORCE_OPEN, now);
+    CHECK_INT(view.state, BREAKER_FORCED_OPEN);
+    CHECK_INT(view.order, now);
+    CHECK_INT(give(BREAKER_OP_FORCE_OPEN, now).epoch, view.epoch);
+    CHECK_INT(give(BREAKER_OP_CLOSE, now - 1).state, BREAKER_FORCED_OPEN);
+    CHECK_INT(give(BREAKER_OP_LIFT, now).state, BREAKER_FORCED_OPEN);
+    CHECK_INT(give(BREAKER_OP_LIFT, now + 1).state, BREAKER_CLOSED);
+    view = give(BREAKER_OP_FORCE_OPEN, now + 1);
+    CHECK_INT(view.state, BREAKER_CLOSED);
+    CHECK_INT(view.order, now + 1);
+    CHECK_INT(give(BREAKER_OP_FORCE_OPEN, now + 2).state, BREAKER_FORCED_OPEN);
+    CHECK_INT(give(BREAKER_OP_CLOSE, now + 3).state, BREAKER_CLOSED);
+    /* one that tripped is closed by an operator alone */
+    view = apply(&breaker_conf_default, (struct breaker_request){.dependency = "a",
+                                                                 .epoch = BREAKER_EPOCH_UNKNOWN,
+                                                                 .calls = "ffffffffff"});
+    CHECK_INT(view.state, BREAKER_OPEN);
+    view = give(BREAKER_OP_LIFT, now + 4);
+    CHECK_INT(view.state, BREAKER_OPEN);
+    CHECK_INT(view.order, now + 4);
+    CHECK_INT(give(BREAKER_OP_CLOSE, now + 5).state, BREAKER_CLOSED);
+    teardown();
+}
+
 /* ---- two processes ---- */
 
 static struct breakers *open_breakers(const char *url, struct breaker_conf conf)
 {
     struct rconn_conf redis = {url, 500, 500, NULL};
+    struct pgsql_conf nowhere = {.uri = "postgresql://127.0.0.1:1/none"};
     struct breakers_options options = {
-        .redis = &redis, .prefix = prefix, .conf = conf, .refresh_ms = 50};
+        .redis = &redis, .hub = &nowhere, .prefix = prefix, .conf = conf, .refresh_ms = 50};
     struct breakers *b = NULL;
     CHECK_OK(breakers_open(&options, &b, &err), &err);
     return b;
@@ -324,6 +361,7 @@ static void gates_have_bounds(void)
 static CU_TestInfo tests[] = {
     {"the script is the machine", the_script_is_the_machine},
     {"times and lists", times_and_lists},
+    {"the later order stands", the_later_order_stands},
     {"two processes share a breaker", two_processes_share_a_breaker},
     {"a batch asks for one probe", a_batch_asks_for_one_probe},
     {"without Redis it decides itself", without_redis_it_decides_itself},

@@ -9,6 +9,7 @@
 #include "sync/hub_run.h"
 #include "sync/hub_text.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -50,11 +51,9 @@ static bool run_admin(const char *fmt)
     return done;
 }
 
-static bool run_file(const char *name)
+static bool run_file(const char *path)
 {
-    char path[1024];
     STR_AUTO struct str sql = str_with_max(1u << 20);
-    (void)snprintf(path, sizeof path, "%s/schemas/hub/%s", HAUL_SOURCE_FOLDER, name);
     FILE *file = fopen(path, "r");
     if (!CHECK(file != NULL))
         return false;
@@ -96,15 +95,27 @@ static bool setup(void)
     return true;
 }
 
+/* All of them, in order; as many as the programs are made for. */
+static bool run_migrations(void)
+{
+    glob_t files = {0};
+    bool is_ok = CHECK_INT(glob(HAUL_SOURCE_FOLDER "/schemas/hub/*.sql", 0, NULL, &files), 0) &&
+                 CHECK_INT(files.gl_pathc, HUB_VERSION);
+    for (size_t i = 0; is_ok && i < files.gl_pathc; i++)
+        is_ok = run_file(files.gl_pathv[i]);
+    globfree(&files);
+    return is_ok;
+}
+
 static bool setup_migrated(void)
 {
-    return setup() && run_file("0001_core.sql") && run_file("0002_runtime.sql") &&
-           CHECK_OK(pgsql_script(hub.db,
-                                 "RESET ROLE; INSERT INTO haul.migrations (version, name, checksum)"
-                                 " SELECT g, 'm' || g, 'c' FROM generate_series(1, 5) g;"
-                                 " INSERT INTO haul.workspaces VALUES ('w')",
-                                 &err),
-                    &err);
+    return setup() && run_migrations() &&
+           CHECK_OK(pgsql_run(hub.db,
+                              "INSERT INTO haul.migrations (version, name, checksum)"
+                              " SELECT g, 'm' || g, 'c' FROM generate_series(1, $1::int) g",
+                              PGSQL_PARAMS(PGSQL_INT(HUB_VERSION)), NULL, &err),
+                    &err) &&
+           CHECK_OK(pgsql_script(hub.db, "INSERT INTO haul.workspaces VALUES ('w')", &err), &err);
 }
 
 static void teardown(void)

@@ -140,10 +140,61 @@ static void many_in_one_round_trip(void)
     teardown();
 }
 
+/* More than one call of a script holds: others' stay, and a cancel goes only where it is to. */
+static void very_many_with_others_between(void)
+{
+    enum { COUNT = 100 };
+    if (!setup())
+        return;
+    struct lease leases[COUNT];
+    bool taken[COUNT] = {false}, clear[COUNT];
+    enum lease_state states[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        leases[i] = lease_of(arena_printf(&arena, "j%d", i), "x.1", NULL);
+        clear[i] = i % 2 == 0;
+        CHECK(i % 3 != 0 || take(lease_of(leases[i].job_id, "y.1", NULL), 5000));
+        CHECK_OK(lease_store_flag_cancel(conn, prefix, leases[i].job_id, &arena, &err), &err);
+    }
+    struct leases all = {leases, COUNT};
+    CHECK_OK(lease_store_acquire_many(conn, prefix, all, 5000, &arena, taken, &err), &err);
+    CHECK_OK(lease_store_renew(conn, prefix, all, 5000, &arena, states, &err), &err);
+    CHECK_OK(lease_store_release_many(conn, prefix, all, clear, &arena, &err), &err);
+    for (int i = 0; i < COUNT; i++) {
+        struct lease next = lease_of(leases[i].job_id, "z.1", NULL);
+        bool is_ours = i % 3 != 0, is_flagged = !clear[i];
+        CHECK(taken[i] == is_ours);
+        CHECK_INT(states[i], is_ours ? LEASE_CANCELLED : LEASE_LOST);
+        CHECK(take(next, 5000) == is_ours);
+        CHECK(!is_ours || renew(next, 5000) == (is_flagged ? LEASE_CANCELLED : LEASE_KEPT));
+    }
+    teardown();
+}
+
+/* What is no lease is taken for an outage; what was sent beside it is read, and lost nothing. */
+static void a_key_of_another_type(void)
+{
+    if (!setup())
+        return;
+    struct lease leases[] = {lease_of("a", "x.1", NULL), lease_of("b", "x.2", NULL),
+                             lease_of("c", "x.3", NULL)};
+    bool taken[3] = {false}, clear[3] = {false};
+    const struct rreply *reply = NULL;
+    const char *key = arena_printf(&arena, "%slease:b", prefix);
+    CHECK_OK(rconn_call(conn, &arena, RWORDS("RPUSH", key, "1"), &reply, &err), &err);
+    struct leases all = {leases, 3};
+    CHECK(lease_store_acquire_many(conn, prefix, all, 5000, &arena, taken, &err) != OUTCOME_OK);
+    CHECK_INT(rconn_pending(conn), 0);
+    CHECK_OK(lease_store_release_many(conn, prefix, all, clear, &arena, &err), &err);
+    CHECK(take(lease_of("a", "y.1", NULL), 5000) && take(lease_of("c", "y.1", NULL), 5000));
+    teardown();
+}
+
 static CU_TestInfo tests[] = {
     {"a lease is one holder's", a_lease_is_one_holders},
     {"a cap holds over the fleet", a_cap_holds_over_the_fleet},
     {"many in one round trip", many_in_one_round_trip},
+    {"very many with others between", very_many_with_others_between},
+    {"a key of another type", a_key_of_another_type},
     CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("contract/leases", tests)

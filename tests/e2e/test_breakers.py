@@ -83,7 +83,7 @@ def test_an_open_breaker_holds_what_needs_it_and_nothing_else(runtime, down):
     # One probe when its time is over; that fails, so that the next one comes twice as late.
     wait_for(lambda: runs(runtime, failed + held) > begun, "a probe", 20)
     assert time.monotonic() - opened >= open_s - 0.5, "a probe came early"
-    time.sleep(OPEN_S)
+    time.sleep(open_s + 1)
     assert runs(runtime, failed + held) == begun + 1, "more than one probe"
 
     down.unlink()
@@ -141,6 +141,7 @@ def test_an_operator_opens_and_closes(runtime, down):
     runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves house")
     row = listed(runtime)["thing:w1/shop"]
     assert row["state"] == "forced_open" and row["reason"] == "it moves house"
+    assert row["by"].startswith("cli ") and row["since"].startswith("20")
     time.sleep(1.2)  # both look twice a second
     job = depend(runtime, down)
     runtime.haul.wait_event(job, "retrying")
@@ -154,6 +155,103 @@ def test_an_operator_opens_and_closes(runtime, down):
                                             ("breaker.close", "thing:w1/shop", "it has moved")]
     runtime.haul.run("breakers", "open", "thing:w1/shop", status=2)
     runtime.haul.run("breakers", "close", "shop", "--reason", "x", status=2)
+
+
+def redis_of(runtime):
+    return runtime.haul.servers.connect_redis(admin=True, db=int(runtime.haul.redis_url.rsplit("/", 1)[1]))
+
+
+def is_forced(runtime):
+    """In Redis, whatever the hub says."""
+    return any(value.startswith("forced_open") for value in
+               redis_of(runtime).hgetall(f"{runtime.haul.prefix}breakers").values())
+
+
+@pytest.mark.faults
+def test_what_an_operator_opened_outlives_redis(runtime, down):
+    """FLUSHALL, again and again, and a worker that starts behind it: nothing is let through."""
+    workers = start_two(runtime)
+    down.unlink()
+    runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves house")
+    wait_for(lambda: all(worker.metric("haul_breakers", state="forced_open") == 1 for worker in workers), "both to look")
+    before = listed(runtime)["thing:w1/shop"]
+    jobs = [depend(runtime, down) for _ in range(4)]
+    for number in range(3):
+        redis_of(runtime).flushall()
+        jobs.append(depend(runtime, down))
+        if number == 1:
+            start_two(runtime)
+        wait_for(lambda: is_forced(runtime), "Redis to be told again", 3)
+        row = listed(runtime)["thing:w1/shop"]
+        assert (row["reason"], row["since"], row["by"]) == ("it moves house", before["since"], before["by"])
+    for job in jobs:
+        runtime.haul.wait_event(job, "retrying")
+    time.sleep(2 * OPEN_S)
+    for job in jobs:
+        assert runtime.effects(job) == [] and set(codes_of(runtime, job)) == {"breaker.open"}
+    runtime.haul.run("breakers", "close", "thing:w1/shop", "--reason", "it has moved")
+    for job in jobs:
+        assert runtime.haul.wait_succeeded(job)["attempt"] == 1
+    redis_of(runtime).flushall()
+    time.sleep(1.2)
+    assert listed(runtime) == {} and not is_forced(runtime)
+
+
+def test_a_replica_of_redis_that_was_behind_is_set_right(runtime, down):
+    """What a fail-over brings back is an older order: the later one stands, both ways."""
+    start_two(runtime)
+    down.unlink()
+    redis, key, index = redis_of(runtime), f"{runtime.haul.prefix}breaker:thing:w1/shop", f"{runtime.haul.prefix}breakers"
+    runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves house")
+    opened = redis.hgetall(key), redis.hgetall(index)
+    runtime.haul.run("breakers", "close", "thing:w1/shop", "--reason", "it has moved")
+    closed = redis.hgetall(key)
+    redis.hset(key, mapping=opened[0])
+    redis.hset(index, mapping=opened[1])
+    wait_for(lambda: not is_forced(runtime), "the older order to be lifted", 10)
+    runtime.haul.wait_succeeded(depend(runtime, down))
+    runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves again")
+    time.sleep(1.2)
+    redis.delete(index)
+    redis.hset(key, mapping=closed)
+    held = depend(runtime, down)
+    assert runtime.haul.wait_event(held, "retrying")["data"]["error"]["code"] == "breaker.open"
+    wait_for(lambda: is_forced(runtime), "the later order to be told", 3)
+    assert runtime.effects(held) == []
+
+
+def test_an_order_that_reached_the_hub_alone(runtime, down):
+    """The command died between its two writes, or Redis was away: workers tell Redis."""
+    start_two(runtime)
+    down.unlink()
+    nowhere = {"HAUL_REDIS_URL": "redis://127.0.0.1:1"}
+    said = runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves house", env=nowhere, status=5)
+    assert "stands in the hub" in said.err
+    assert listed(runtime)["thing:w1/shop"]["reason"] == "it moves house"  # before any worker has looked
+    wait_for(lambda: is_forced(runtime), "a worker to tell Redis", 10)
+    time.sleep(1.2)
+    held = depend(runtime, down)
+    assert runtime.haul.wait_event(held, "retrying")["data"]["error"]["code"] == "breaker.open"
+    runtime.haul.run("breakers", "close", "thing:w1/shop", "--reason", "it has moved", env=nowhere, status=5)
+    assert runtime.haul.wait_succeeded(held)["attempt"] == 1
+    assert not is_forced(runtime)
+
+
+@pytest.mark.faults
+def test_without_the_hub_what_is_known_is_held(runtime, down):
+    worker = runtime.start(**BREAKERS)
+    down.unlink()
+    runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves house")
+    wait_for(lambda: worker.metric("haul_breakers", state="forced_open") == 1, "it to look")
+    time.sleep(5)  # it asks the hub every 5 seconds
+    runtime.haul.servers.pause("postgres")
+    redis_of(runtime).flushall()
+    wait_for(lambda: is_forced(runtime), "Redis to be told from memory", 20)
+    rows = runtime.haul.run("breakers", "list", "--json", env={"HAUL_HUB_CONNECT_TIMEOUT_MS": "500"})
+    assert rows.json[0]["state"] == "forced_open" and "without who ordered it" in rows.err
+    runtime.haul.servers.resume("postgres")
+    held = depend(runtime, down)
+    assert runtime.haul.wait_event(held, "retrying")["data"]["error"]["code"] == "breaker.open"
 
 
 def test_what_everybody_needs_is_one_breaker_for_all(runtime, down):

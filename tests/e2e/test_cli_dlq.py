@@ -15,13 +15,15 @@ from e2e.test_runtime import TIERS, Runtime
 KINDS = {"connect.refused": "retry", "stream.missing": "permanent", "row.refused": "permanent"}
 
 
-def put_letter(haul, job_id, code="stream.missing", redrives=0, workspace="w1", partition_key=None, value=None):
+def put_letter(haul, job_id, code="stream.missing", redrives=0, workspace="w1", partition_key=None, value=None, first_topic=""):
     """A record as a worker writes it."""
     data = {"workspace_id": workspace, "sync_id": job_id, "source": {"connection_id": "a", "table": "t"},
             "target": {"connection_id": "b", "table": "t"}}
     headers = {"haul-attempt": "3", "haul-error-class": KINDS.get(code, "poison"), "haul-error-code": code,
-               "haul-error-message": f"what {code} says", "haul-first-topic": f"{haul.prefix}jobs.sql-sync",
+               "haul-error-message": f"what {code} says", "haul-first-topic": first_topic or f"{haul.prefix}jobs.sql-sync",
                "haul-first-partition": "0", "haul-first-offset": "7", "mine": "kept"}
+    if first_topic is None:
+        headers = {name: value for name, value in headers.items() if "first" not in name}
     if redrives:
         headers["haul-redrive-count"] = str(redrives)
     body = value if value is not None else json.dumps(make_job("sql_sync", data, job_id))
@@ -167,6 +169,67 @@ def test_what_was_not_asked_for_is_looked_at_again(haul):
     report = replay(haul).json
     assert (report["replayed"], report["replayed_before"]) == (2, 1)
     assert set(replayed(haul)) == {"j1", "j2", "j3"}
+
+
+FILTERS = {"code": ["--code", "connect.*"], "class": ["--class", "permanent"], "workspace": ["-w", "w2"], "job": ["--job", "j5"],
+           "nothing": ["--kind", "other"], "since": ["--since", "2100-01-01T00:00:00Z"], "until": ["--until", "2001-01-01T00:00:00Z"],
+           "limit": ["--limit", "1"], "dry": ["--dry-run"]}
+
+
+@pytest.mark.parametrize("filters", [["code", "workspace"], ["job", "nothing", "class"], ["limit", "limit", "code"],
+                                     ["since", "dry", "until", "job"]])
+def test_what_a_filter_left_is_there_for_every_later_replay(haul, filters):
+    """Over all partitions, without --from-start; and nothing is put back twice."""
+    ids = [f"j{number}" for number in range(9)]
+    for number, job_id in enumerate(ids):
+        put_letter(haul, job_id, code=["stream.missing", "connect.refused"][number % 2], workspace=["w1", "w2", "w3"][number % 3])
+        end_in_ledger(haul, job_id)
+
+    def workers_take_them():
+        taken = sorted(replayed(haul))
+        haul.hub.query("UPDATE haul.ledger SET redrive_count = 1, state = 'running', finished_at = NULL WHERE job_id = ANY(%s)", taken)
+        return len(taken)
+
+    total = 0
+    for name in filters:
+        total += replay(haul, *FILTERS[name]).json["replayed"] if name != "dry" else replay(haul, "--dry-run").json["replayed"] * 0
+        assert workers_take_them() == total < len(ids)
+    last = replay(haul).json
+    assert last["replayed"] == len(ids) - total and last["filtered"] == 0
+    assert set(replayed(haul)) == set(ids) and workers_take_them() == len(ids)
+    assert len(haul.topics.read(f"{haul.prefix}jobs.sql-sync")) == len(ids)
+    last = replay(haul).json
+    assert (last["replayed"], last["settled_before"]) == (0, len(ids))
+    assert "9 before these" in haul.run("dlq", "replay").out
+    assert replay(haul, "--from-start").json["replayed_before"] == len(ids)
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_begin(haul):
+    topic = f"{haul.prefix}jobs.sql-sync.dlq"
+    for number in range(3):
+        put_letter(haul, f"j{number}", partition_key="k")
+    assert replay(haul).json["replayed"] == 3
+    haul.topics.delete(topic)
+    haul.run("topics", "create", "sql-sync")
+    put_letter(haul, "new", partition_key="k")
+    wait_for(lambda: replay(haul).json["replayed"] == 1, "the letter of the new topic")
+
+
+def test_a_job_goes_back_to_the_class_that_it_came_by(haul):
+    jobs = f"{haul.prefix}jobs.sql-sync"
+    came_by = {"d": jobs, "i": f"{jobs}.interactive", "b": f"{jobs}.bulk", "r": f"{jobs}.retry.5s", "old": None, "x": "someones.bulk"}
+    for job_id, first in came_by.items():
+        put_letter(haul, job_id, first_topic=first)
+    assert replay(haul).json["replayed"] == len(came_by)
+    found = {name: sorted(json.loads(m.value())["id"] for m in haul.topics.read(name)) for name in (jobs, f"{jobs}.interactive", f"{jobs}.bulk")}
+    assert found == {jobs: ["d", "old", "r", "x"], f"{jobs}.interactive": ["i"], f"{jobs}.bulk": ["b"]}
+    [back] = haul.topics.read(f"{jobs}.bulk")
+    assert dict(back.headers())["haul-first-topic"] == f"{jobs}.bulk".encode() and dict(back.headers())["haul-redrive-count"] == b"1"
+    # Without such a topic it is a job as any other.
+    haul.topics.delete(f"{jobs}.bulk")
+    wait_for(lambda: f"{jobs}.bulk" not in haul.topics.names(), "the topic to be gone")
+    assert replay(haul, "--from-start", "--job", "b").json["replayed"] == 1
+    assert "b" in replayed(haul)
 
 
 def test_a_job_that_was_named_and_not_found_is_told(haul):

@@ -27,11 +27,11 @@ def migrate(haul, *args, **how):
 
 def test_migrate_applies_once(bare_haul):
     first = migrate(bare_haul).json
-    assert first["applied"] == first["version"] == first["version_wanted"] > 0
+    assert first["version"] == first["version_wanted"] > 0
     second = migrate(bare_haul).json
     assert second["applied"] == 0 and second["version"] == first["version"]
     rows = bare_haul.hub.query("SELECT version, name, length(checksum) FROM haul.migrations ORDER BY 1")
-    assert [row[0] for row in rows] == list(range(1, first["version"] + 1))
+    assert len(rows) == first["applied"] and rows[-1][0] == first["version"]
     assert rows[0][1] == "0001_core" and all(row[2] == 64 for row in rows)
 
 
@@ -45,8 +45,22 @@ def test_migrate_check_changes_nothing(bare_haul):
 def test_many_migrate_at_once(bare_haul):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         reports = list(pool.map(lambda _: migrate(bare_haul).json, range(4)))
-    assert sum(report["applied"] for report in reports) == reports[0]["version"]
+    assert sum(report["applied"] for report in reports) == bare_haul.hub.query("SELECT count(*) FROM haul.migrations")[0][0]
 
+
+def test_migrate_applies_one_that_landed_below_the_newest(bare_haul):
+    """Of two branches the one with the greater number came first."""
+    migrate(bare_haul)
+    query = bare_haul.hub.query
+    for [function] in query("SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'haul'::regnamespace "
+                            "AND proname ~ '^(prune_|is_job_old|is_run_old)'"):
+        query(f"DROP FUNCTION {function}")
+    query("DROP INDEX haul.runs_by_time, haul.dedupes_by_time")
+    query("DELETE FROM haul.migrations WHERE version = 5")
+    assert "1 migration(s) to apply" in bare_haul.run("migrate", "--check", env={"HAUL_HUB_URL": bare_haul.hub.admin_url}, status=1).out
+    report = migrate(bare_haul).json
+    assert report["applied"] == 1 and report["version"] == report["version_wanted"]
+    migrate(bare_haul, "--check")
 
 def test_a_changed_migration_is_refused(bare_haul):
     migrate(bare_haul)

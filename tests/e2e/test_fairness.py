@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from e2e.test_runtime import make_runtime
 
-from harness.haul import make_job
+from harness.haul import event_of, make_job
 from harness.waiting import wait_for
 
 
@@ -48,37 +48,58 @@ def test_a_workspace_has_a_cap_over_all_workers(runtime):
     runtime.wait_committed()
 
 
-def flood(runtime, kind, count, **data):
-    """Very many jobs of one workspace, at once."""
+def flood(runtime, kind, count, headers=None, **data):
+    """Very many jobs of one workspace, at once; what was sent, by its key."""
+    sent = {}
     producer = runtime.haul.servers.producer("plain")
     for i in range(count):
         job = make_job(kind, {"workspace_id": "greedy", **data}, f"{runtime.haul.prefix}flood{i}", subject=f"s{i}")
         producer.poll(0)
         while True:
             try:
-                producer.produce(runtime.topic, json.dumps(job), job["subject"])
+                producer.produce(runtime.topic, json.dumps(job), job["subject"], headers=headers)
                 break
             except BufferError:
                 producer.poll(0.1)
+        sent[job["subject"]] = json.dumps(job)
     assert producer.flush(30) == 0
+    return sent
+
+
+def begun_before(runtime, job):
+    """Jobs of the flood that had begun when this one did."""
+    began = next(event["time"] for event in runtime.haul.events_of(job) if event["state"] == "started")
+    events = [event_of(message) for message in list(runtime.haul.events.messages) if b"flood" in message.key()]
+    return sum(event["state"] == "started" and event["time"] < began for event in events)
 
 
 def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime):
     """HAUL_TEST_FLOOD=100000 is the size that is promised; the tests run a tenth of it."""
     count = int(os.environ.get("HAUL_TEST_FLOOD", "10000"))
+    flood(runtime, "depend", count, sleep_ms=5, on="x")  # before: how fast that goes is the machine's
     for _ in range(2):
         runtime.start(HAUL_JOB_THREADS=2)
-    flood(runtime, "depend", count, sleep_ms=5, on="x")
-    waits = []
-    for i in range(10):
-        job = runtime.send("noop", workspace_id="lone", job_id=f"{runtime.haul.prefix}lone{i}")
-        began = time.monotonic()  # it stands in the topic
+    lone = [runtime.send("noop", workspace_id="lone", job_id=f"{runtime.haul.prefix}lone{i}") for i in range(10)]
+    for job in lone:
         runtime.haul.wait_event(job, "started")
-        waits.append(time.monotonic() - began)
-        time.sleep(0.3)
     assert sum(worker.metric("haul_jobs_demoted_total") for worker in runtime.haul.workers) > count / 2
-    # The first one may come while the flood is still being read; a busy machine moves 20,000 a second.
-    assert waits[0] < 1.0 + count / 20000 and sorted(waits)[-2] < 1.0, waits
+    # How soon is measured by `tools/bench runtime`.
+    assert max(begun_before(runtime, job) for job in lone) < count / 2
+
+
+def test_what_moves_stays_as_it_was(bare_haul):
+    """Bytes, key and headers; and where it was first is told."""
+    runtime = make_runtime(bare_haul)
+    worker = runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2)
+    sent = flood(runtime, "depend", 400, headers={"tenant": "blue"}, sleep_ms=100, on="x")
+    wait_for(lambda: worker.metric("haul_jobs_demoted_total") > 200, "most of it to move")
+    moved = runtime.haul.topics.read(f"{runtime.topic}.bulk")
+    assert len(moved) > 100
+    for message in moved:
+        headers = dict(message.headers())
+        assert sent[message.key().decode()] == message.value().decode()
+        assert headers["tenant"] == b"blue" and headers["haul-first-topic"].decode() == runtime.topic
+        assert {"haul-first-partition", "haul-first-offset"} <= set(headers)
 
 
 def test_short_jobs_that_nobody_waits_behind_stay_where_they_are(runtime):

@@ -237,6 +237,32 @@ def test_the_net_finds_what_nobody_told(sync):
     assert sync.target.query("SELECT to_regclass('t')") == [(None,)]
 
 
+def test_an_old_delivery_of_the_parent_ends_nothing(sync):
+    """It finds that a chunk job has failed, and wakes the parent: the wake is delivered until the end is told."""
+    start(sync, **ONE_AT_A_TIME)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        wait_for(lambda: sync.ledger(job) == "waiting", "the parent to wait")
+        wait_fence = sync.ledger(job, "wait_fence")
+        running = {job_id for job_id, state in chunk_jobs(sync, "job_id, state") if state == "running"}
+        victim = [child for (child,) in children(sync, job) if child not in running][-1]
+        sync.haul.run("cancel", victim)
+
+    def records():
+        return [message for message in sync.haul.topics.read(f"{sync.haul.prefix}jobs.sql-sync")
+                if json.loads(message.value())["id"] == job]
+
+    wait_for(lambda: (victim, "cancelled") in chunk_jobs(sync, "job_id, state"), "the chunk job's end")
+    assert sync.ledger(job) == "waiting", "the net has not come yet"
+    sync.haul.send_raw(records()[0].value(), records()[0].key())
+    dead = sync.haul.wait_dead(job)
+    assert dead["error"]["code"] == "job.cancelled", dead
+    waits = [dict(record.headers() or []).get("haul-wait-fence", b"none") for record in records()]
+    assert sorted(waits) == [str(wait_fence).encode(), b"none", b"none"]
+    assert_one_end(sync, job, "dead_lettered")
+
+
 def test_a_net_behind_the_end_tells_nothing(sync):
     start(sync)
     job = sync.send(**SPEC)

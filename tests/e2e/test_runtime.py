@@ -478,6 +478,34 @@ def test_a_redriven_job_runs_once_more(runtime):
     assert (row.state, row.redrive_count) == ("succeeded", 1)
 
 
+def test_what_is_tried_again_keeps_its_class(runtime):
+    """That of the topic that it first came by: it is before the others, but for those that are claimed already."""
+    haul = runtime.haul
+    again = [haul.send({"fail": "retry", "fail_attempts": 1}, kind="effect", worker=f"{WORKER}.interactive") for _ in range(2)]
+    worker = runtime.start(HAUL_JOB_THREADS=1, HAUL_RETRY_SCALE_PERCENT=100)
+    wait_for(lambda: all((row := runtime.ledger(job)) and row.state == "waiting" for job in again), "both to fail")
+    hold = runtime.send(sleep_ms=8000)  # longer than they wait
+    wait_for(lambda: runtime.effects(hold), "the thread to be held")
+    default = [runtime.send() for _ in range(40)]
+    wait_for(lambda: worker.metric("haul_jobs_buffered") >= 41, "the others to be read")
+    for job in [*again, *default]:
+        haul.wait_succeeded(job)
+    assert set(again) <= set(done_in_order(runtime, *again, *default)[:20])
+
+
+def test_a_job_is_put_back_where_it_came_from(runtime):
+    """By the topic of interactive jobs; also when it was tried again in between."""
+    runtime.start()
+    topic = f"{WORKER}.interactive"
+    jobs = [runtime.haul.send({"fail": "permanent"}, kind="effect", worker=topic),
+            runtime.haul.send({"fail": "retry", "max_attempts": 2}, kind="effect", worker=topic)]
+    runtime.wait_dead_letters(2)
+    assert runtime.haul.run("dlq", "replay", "--worker", WORKER, "--json").json["replayed"] == 2
+    runtime.wait_dead_letters(4)
+    came = [json.loads(m.value())["id"] for m in runtime.haul.topics.read(f"{runtime.haul.prefix}jobs.{topic}")]
+    assert sorted(came) == sorted(jobs * 2)
+
+
 def test_more_jobs_than_the_buffer_holds(runtime):
     worker = runtime.start(HAUL_BUFFERED_JOBS_MAX=4, HAUL_JOB_THREADS=2)
     jobs = [runtime.send(kind="noop", members={"subject": f"s{n}"}) for n in range(100)]
@@ -621,6 +649,144 @@ def test_a_claim_whose_answer_was_lost_is_one_start(runtime):
     first, again, other = claim("a"), claim("a"), claim("b")
     assert (first[:2], again[:2], other[:2]) == (("run", 1), ("run", 1), ("run", 2))
     assert first[2] < again[2] < other[2]
+
+
+def claim_many(runtime, *jobs, redrives=0):
+    """The answers by number, of claims of a process of its own."""
+    count = len(jobs)
+    return {row[0]: row[1:] for row in runtime.hub.query(
+        "SELECT number, verdict, fence FROM haul.ledger_claim_many(%s, %s, %s, %s::text[], %s, %s, %s::bigint[], %s, %s,"
+        " %s::bigint[], %s, %s::text[], %s::bigint[], %s, 'testkind', 'a', 3, 0)",
+        list(jobs), ["w"] * count, ["effect"] * count, [None] * count, [1] * count, [redrives] * count, [0] * count,
+        ["t"] * count, [0] * count, [0] * count, [False] * count, [None] * count, [0] * count, [False] * count)}
+
+
+def settle_many(runtime, fences, state="succeeded"):
+    """The answers by number; fences: of jobs, all of which end so."""
+    count, none = len(fences), [None] * len(fences)
+    return dict(runtime.hub.query(
+        "SELECT number, verdict FROM haul.ledger_settle_many(%s, %s::bigint[], %s::bigint[], %s, %s, %s::bigint[],"
+        " %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])",
+        list(fences), list(fences.values()), [1000002] * count, [state] * count, [0] * count, [0] * count, *[none] * 6))
+
+
+def test_a_batch_of_new_jobs_and_others(runtime):
+    """What all new ones are told is one row; the others have theirs. No two jobs of a batch have the same fence."""
+    def fence(job):
+        return runtime.hub.query("SELECT fence FROM haul.ledger WHERE job_id = %s", job)[0][0]
+
+    all_new = claim_many(runtime, "b", "a")
+    assert list(all_new) == [0] and all_new[0][0] == "run"
+    assert (fence("b"), fence("a")) == (all_new[0][1], all_new[0][1] + 1)
+    assert settle_many(runtime, {"a": fence("a"), "b": fence("b")}) == {0: "ours"}
+
+    mixed = claim_many(runtime, "c", "a", "e")
+    assert set(mixed) == {0, 2} and (mixed[0][0], mixed[2][0]) == ("run", "done")
+    assert (fence("c"), fence("e")) == (mixed[0][1], mixed[0][1] + 2) and fence("a") == all_new[0][1] + 1
+    # Twice in a batch, which its lease forbids: all go one by one, and the second is the later start.
+    twice = claim_many(runtime, "d", "f", "d")
+    assert set(twice) == {1, 2, 3} and {answer[0] for answer in twice.values()} == {"run"}
+    assert len({answer[1] for answer in twice.values()}) == 3
+    assert fence("d") == twice[3][1] > twice[1][1] > mixed[0][1] + 2 > all_new[0][1] + 1
+
+    assert settle_many(runtime, {"e": fence("e"), "d": twice[1][1]}) == {0: "ours", 2: "fenced"}
+    assert settle_many(runtime, {"d": twice[1][1]}) == {1: "fenced"}
+    assert claim_many(runtime, "a", "e") == {1: ("done", all_new[0][1] + 1), 2: ("done", mixed[0][1] + 2)}
+
+
+def test_one_that_was_cancelled_before_it_came_is_among_new_ones(runtime):
+    runtime.hub.query("INSERT INTO haul.cancels (job_id, actor) VALUES ('b', 'x') RETURNING job_id")
+    answers = claim_many(runtime, "a", "b", "c")
+    assert set(answers) == {0, 2} and answers[0][0] == "run" and answers[2][0] == "cancelled"
+    assert {(job, runtime.ledger(job).state) for job in "abc"} == {("a", "running"), ("b", "cancelled"), ("c", "running")}
+
+
+def test_a_wait_lasts_while_it_is_looked_at(runtime):
+    """Of a parent: who claims it hears which wait it is in, from the release that began it to one that names no wait."""
+    def claim(owner="a", redrives=0):
+        return runtime.hub.query(
+            "SELECT fence, wait_fence FROM haul.ledger_claim_many(ARRAY['j'], ARRAY['w'], ARRAY['effect'],"
+            " ARRAY[NULL]::text[], ARRAY[1], ARRAY[%s], ARRAY[0]::bigint[], ARRAY['t'], ARRAY[0], ARRAY[0]::bigint[],"
+            " ARRAY[false], ARRAY[NULL]::text[], ARRAY[0]::bigint[], ARRAY[false], 'testkind', %s, 3, 0)", redrives, owner)[0]
+
+    def settle(fence, state=None, wait_fence=0):
+        [(verdict,)] = runtime.hub.query(
+            "SELECT verdict FROM haul.ledger_settle_many(ARRAY['j'], ARRAY[%s]::bigint[], ARRAY[2]::bigint[], ARRAY[%s]::text[],"
+            " ARRAY[1], ARRAY[0]::bigint[], ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY[NULL]::text[],"
+            " ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY[%s]::bigint[])", fence, state, wait_fence)
+        assert verdict == "ours"
+
+    def starts():
+        return runtime.hub.query("SELECT starts FROM haul.ledger")[0][0]
+
+    first, wait = claim()
+    assert wait is None
+    settle(first, wait_fence=first)
+    assert starts() == 0
+    claim("b")  # its process dies
+    fence, wait = claim()
+    assert wait == first
+    for _ in range(2):  # the same again, as after a lost answer
+        settle(fence, wait_fence=first)
+        assert starts() == 1, "a look takes back its own start alone"
+    fence, wait = claim()
+    assert wait == first
+    settle(fence)
+    assert starts() == 0
+    fence, wait = claim()
+    assert wait is None
+    settle(fence, wait_fence=fence)
+    fence, wait = claim()
+    assert wait is not None
+    settle(fence, "dead_lettered")
+    assert claim(redrives=1)[1] is None, "its next life waits for nothing yet"
+
+
+def test_starts_are_forgotten_by_a_run_alone(runtime):
+    """What is claimed and handed back, or held by a breaker, has proved nothing of the starts before."""
+    def claim(owner):
+        return runtime.hub.query(
+            "SELECT fence FROM haul.ledger_claim_many(ARRAY['j'], ARRAY['w'], ARRAY['effect'], NULL, ARRAY[1], NULL, NULL,"
+            " ARRAY['t'], NULL, NULL, NULL, NULL, NULL, NULL, 'testkind', %s, 3, 0)", owner)[0][0]
+
+    def release(fence, is_unbegun):
+        [(verdict,)] = runtime.hub.query(
+            "SELECT verdict FROM haul.ledger_settle_many(ARRAY['j'], ARRAY[%s]::bigint[], NULL, NULL, ARRAY[1], NULL,"
+            " NULL, NULL, NULL, NULL, NULL, NULL, NULL, ARRAY[%s])", fence, is_unbegun)
+        assert verdict == "ours"
+        return runtime.hub.query("SELECT starts FROM haul.ledger")[0][0]
+
+    claim("a")  # its process dies
+    fence = claim("b")
+    for _ in range(2):  # the same again, as after a lost answer
+        assert release(fence, True) == 1
+    assert release(claim("c"), False) == 0
+
+
+def test_a_parent_that_is_put_back_hands_out_anew(runtime):
+    """The chunk jobs of its earlier life, ended or not, do not count in this one."""
+    [fence] = [row[1] for row in claim_many(runtime, "p").values()]
+
+    def spawn(fence):
+        return [child for (child,) in runtime.hub.query(
+            "SELECT child_id FROM haul.children_spawn('p', %s, 'plan', NULL, NULL, '{}', '[]', ARRAY[1, 2], ARRAY['{}', '{}'])",
+            fence)]
+
+    def end(child):
+        return runtime.hub.query("SELECT total, done FROM haul.child_end(%s, 1, NULL, NULL, NULL, NULL, NULL, NULL)", child)
+
+    def look():
+        return runtime.hub.query("SELECT total, done, failed FROM haul.children_look('p')")
+
+    first, second = spawn(fence)
+    runtime.hub.query("SELECT haul.children_told('p', 'plan')")
+    assert end(first) == [(2, 1)] and look() == [(2, 1, 0)]
+    assert settle_many(runtime, {"p": fence}, "dead_lettered") == {0: "ours"}
+    [(fence,)] = [row[1:] for row in claim_many(runtime, "p", redrives=1).values()]
+    assert look() == []
+    assert runtime.hub.query("SELECT job_id, reason FROM haul.cancels") == [(second, "its parent was put back")]
+    assert end(second) == []
+    assert set(spawn(fence)).isdisjoint({first, second})
 
 
 def test_the_worker_s_role_cannot_touch_the_ledger_itself(runtime):

@@ -575,6 +575,36 @@ static void test_bad_default_is_a_bug(void)
     CHECK_TEXT(err.message, "the default of field \"n\" is not valid");
 }
 
+/* More fields than have room on the stack; every second one is given, the last ones first. */
+static void test_a_wide_table(void)
+{
+    enum { FIELDS = 70 };
+    char names[FIELDS][8];
+    struct field fields[FIELDS];
+    struct jval_member members[FIELDS / 2];
+    int64_t values[FIELDS];
+    for (size_t i = 0; i < FIELDS; i++) {
+        snprintf(names[i], sizeof names[i], "f%zu", i);
+        fields[i] = (struct field){.name = names[i],
+                                   .type = FIELD_INT,
+                                   .offset = i * sizeof *values,
+                                   .default_text = "-1"};
+    }
+    for (size_t i = 0; i < FIELDS / 2; i++) {
+        size_t place = FIELDS - 2 - 2 * i;
+        members[i] = (struct jval_member){names[place],
+                                          {.type = JVAL_INT, .integer = (int64_t)(1000 + place)}};
+    }
+    struct field_table table = {"wide", NULL, fields, FIELDS, sizeof values};
+    struct jval object = {.type = JVAL_OBJECT, .object = {FIELDS / 2, members}};
+    ARENA_AUTO struct arena arena;
+    arena_init(&arena, 1u << 20);
+    struct err err = {0};
+    CHECK_OK(fields_decode(&table, &object, &arena, values, &err), &err);
+    for (size_t i = 0; i < FIELDS; i++)
+        CHECK_INT(values[i], i % 2 == 0 ? (int64_t)(1000 + i) : -1);
+}
+
 static void test_names(void)
 {
     CHECK(fields_find(&sample_table, "mode") == &sample_fields[4]);
@@ -649,6 +679,7 @@ static CU_TestInfo tests[] = {
     {"texts", test_texts},
     {"text lists", test_text_lists},
     {"a bad default is a bug", test_bad_default_is_a_bug},
+    {"a wide table", test_a_wide_table},
     {"names", test_names},
     {"schema", test_schema},
     {"markdown", test_markdown},

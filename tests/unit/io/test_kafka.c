@@ -65,6 +65,7 @@ struct seen {
     int64_t begin_at;         /* >= 0: the callback changes the offset to it */
     int64_t commit_on_revoke; /* > 0: commits it there */
     enum outcome committed;
+    int calls_on_revoke; /* that the library answers from a thread of its own */
 };
 
 static void on_assigned(void *ctx, struct kafka_partition *partitions, size_t count)
@@ -85,6 +86,8 @@ static void on_revoked(void *ctx, const struct kafka_partition *partitions, size
 {
     struct seen *seen = ctx;
     seen->revoked++;
+    for (int i = 0; i < seen->calls_on_revoke && count > 0; i++)
+        CHECK_OK(kafka_consumer_pause(seen->consumer, partitions, count, NULL), NULL);
     if (seen->commit_on_revoke <= 0 || count == 0)
         return;
     struct kafka_partition commit = partitions[0];
@@ -286,9 +289,19 @@ static void test_commits_metadata_and_resumes(void)
     teardown();
 }
 
+/* Polls both until each has one of two partitions. */
+static bool share(struct seen *first, struct seen *second)
+{
+    /* a busy machine may need more than one rebalance until each has its own */
+    for (int i = 0; i < 600 && (first->partitions != 1 || second->partitions != 1); i++) {
+        (void)next_message(first->consumer, 20, &(struct kafka_message){0});
+        (void)next_message(second->consumer, 20, &(struct kafka_message){0});
+    }
+    return CHECK_INT(first->partitions, 1) && CHECK_INT(second->partitions, 1);
+}
+
 static void test_rebalances_between_two(void)
 {
-    struct err err = {0};
     if (!setup() || !make_topic("t", 2))
         return;
     struct seen first = {.begin_at = -1}, second = {.begin_at = -1};
@@ -298,19 +311,31 @@ static void test_rebalances_between_two(void)
         CHECK(!next_message(first.consumer, 50, &message));
     CHECK_INT(first.partitions, 2);
     open_group(&second, "g", "t");
-    /* a busy machine may need more than one rebalance until each has its own */
-    for (int i = 0; i < 600 && (first.partitions != 1 || second.partitions != 1); i++) {
-        CHECK_OK(kafka_consumer_poll(first.consumer, 20, &message, &err), &err);
-        CHECK_OK(kafka_consumer_poll(second.consumer, 20, &message, &err), &err);
-    }
-    CHECK_INT(first.partitions, 1);
-    CHECK_INT(second.partitions, 1);
+    share(&first, &second);
     CHECK(first.revoked >= 1);
     /* the last rebalance may be between its two halves */
     CHECK(first.assigned == first.revoked || first.assigned == first.revoked + 1);
     CHECK_INT(first.lost + second.lost, 0);
     kafka_consumer_close(first.consumer);
     kafka_consumer_close(second.consumer);
+    teardown();
+}
+
+/* One that stops at the moment where another one's leaving has asked it to give back. */
+static void test_closes_while_a_revocation_is_pending(void)
+{
+    if (!setup() || !make_topic("t", 2))
+        return;
+    struct seen first = {.begin_at = -1}, second = {.begin_at = -1, .calls_on_revoke = 2000};
+    open_group(&first, "g", "t");
+    open_group(&second, "g", "t");
+    share(&first, &second);
+    int revoked = second.revoked;
+    kafka_consumer_close(first.consumer);
+    clock_sleep_us(1500 * US_PER_MS); /* a heartbeat is each 800 ms */
+    CHECK_INT(second.revoked, revoked);
+    kafka_consumer_close(second.consumer);
+    CHECK_INT(second.revoked, revoked + 1);
     teardown();
 }
 
@@ -479,6 +504,68 @@ static void test_refuses_bad_records(void)
     teardown();
 }
 
+/* More than the producer keeps handles of: the others go by their names. */
+static void test_sends_to_many_topics(void)
+{
+    enum { TOPICS = 40, ROUNDS = 2 };
+    struct err err = {0};
+    struct kafka_producer *producer = NULL;
+    struct kafka_producer_options options = {0};
+    char name[16];
+    if (!setup())
+        return;
+    for (int i = 0; i < TOPICS; i++) {
+        snprintf(name, sizeof name, "many-%d", i);
+        make_topic(name, 1);
+    }
+    CHECK_OK(kafka_producer_open(&conf, &options, &producer, &err), &err);
+    for (int i = 0; i < TOPICS * ROUNDS; i++) {
+        snprintf(name, sizeof name, "many-%d", i % TOPICS);
+        struct kafka_record record = {.topic = name, .value = slice_of("x")};
+        CHECK_OK(kafka_producer_send_wait(producer, &record, WAIT_MS, &err), &err);
+    }
+    kafka_producer_close(producer, WAIT_MS);
+    teardown();
+}
+
+static void keep_greatest(void *ctx, void *opaque, int64_t offset, enum outcome outcome,
+                          const struct err *err)
+{
+    int64_t *greatest = ctx;
+    (void)opaque;
+    (void)outcome;
+    (void)err;
+    *greatest = offset > *greatest ? offset : *greatest;
+}
+
+/* Of any partition many in a row are of one; those of a key always. */
+static void test_chooses_partitions(void)
+{
+    enum { COUNT = 100 };
+    static const int32_t ways[] = {KAFKA_PARTITION_ANY, KAFKA_PARTITION_BY_KEY};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways && setup(); i++) {
+        struct err err = {0};
+        int64_t greatest = -1;
+        struct kafka_producer *producer = NULL;
+        struct kafka_producer_options options = {.delivered = keep_greatest, .ctx = &greatest};
+        struct kafka_record record = {.topic = "t", .key = slice_of("k"), .value = slice_of("x")};
+        make_topic("t", 5);
+        CHECK_OK(kafka_producer_open(&conf, &options, &producer, &err), &err);
+        CHECK_OK(kafka_producer_send_wait(producer, &record, WAIT_MS, &err), &err);
+        record.partition = ways[i];
+        for (int n = 0; n < COUNT; n++) {
+            char key[16];
+            snprintf(key, sizeof key, "key-%d", ways[i] == KAFKA_PARTITION_ANY ? n : 7);
+            record.key = slice_of(key);
+            CHECK_OK(kafka_producer_send(producer, &record, &err), &err);
+        }
+        CHECK_OK(kafka_producer_flush(producer, WAIT_MS, &err), &err);
+        CHECK(greatest >= COUNT - 1);
+        kafka_producer_close(producer, WAIT_MS);
+        teardown();
+    }
+}
+
 static void test_survives_an_outage(void)
 {
     struct err err = {0};
@@ -624,12 +711,15 @@ static CU_TestInfo tests[] = {
     {"record round trip", test_record_round_trip},
     {"commits metadata and resumes there", test_commits_metadata_and_resumes},
     {"rebalances between two members", test_rebalances_between_two},
+    {"closes while a revocation is pending", test_closes_while_a_revocation_is_pending},
     {"pauses, resumes, seeks", test_pauses_resumes_seeks},
     {"commit faults have classes", test_commit_faults_have_classes},
     {"a commit times out", test_commit_times_out},
     {"reports each record", test_reports_each_record},
     {"a full queue is retry", test_queue_full_is_retry},
     {"refuses bad records", test_refuses_bad_records},
+    {"sends to many topics", test_sends_to_many_topics},
+    {"chooses partitions", test_chooses_partitions},
     {"survives an outage", test_survives_an_outage},
     {"a failed report is told", test_failed_report_is_told},
     {"an unreachable broker is news", test_unreachable_broker_is_news},

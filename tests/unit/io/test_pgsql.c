@@ -164,6 +164,13 @@ static void test_arrays(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct pgsql_structs structs = {rows, sizeof *rows, 5};
         CHECK_TEXT(pgsql_array(structs, cases[i].column, &arena), cases[i].array);
+        CHECK(!pgsql_is_all_zero(structs, cases[i].column));
+        const struct pgsql_structs no_text = {rows + 2, sizeof *rows, 1};
+        const struct pgsql_structs text_alone = {rows + 3, sizeof *rows, 2};
+        bool is_text = cases[i].column.type == PGSQL_MEMBER_TEXT;
+        CHECK(pgsql_is_all_zero(text_alone, cases[i].column) == !is_text);
+        CHECK(pgsql_is_all_zero(no_text, cases[i].column) ==
+              (is_text || cases[i].column.type == PGSQL_MEMBER_INT));
         structs.count = 0;
         CHECK_TEXT(pgsql_array(structs, cases[i].column, &arena), "{}");
     }

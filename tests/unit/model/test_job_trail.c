@@ -71,6 +71,7 @@ static void test_round_trip_overwrites(void)
                               .error_code = "connect.refused",
                               .error_message = "no \xc3\xa9",
                               .redrive_count = 1,
+                              .wait_fence = INT64_C(1) << 41,
                               .traceparent = TRACE};
     struct arena arena ARENA_AUTO;
     arena_init(&arena, 1 << 20);
@@ -78,7 +79,7 @@ static void test_round_trip_overwrites(void)
     struct job_headers headers;
     CHECK_OK(job_trail_write(&trail, old, sizeof old / sizeof old[0], &arena, &headers, &err),
              &err);
-    CHECK_INT(headers.count, 11);
+    CHECK_INT(headers.count, 12);
     CHECK_TEXT(headers.items[0].name, "tenant");
     struct job_trail back = read_trail(headers.items, headers.count, &arena);
     CHECK_INT(back.attempt, 3);
@@ -90,6 +91,7 @@ static void test_round_trip_overwrites(void)
     CHECK_TEXT(back.error_code, "connect.refused");
     CHECK_TEXT(back.error_message, "no \xc3\xa9");
     CHECK_INT(back.redrive_count, 1);
+    CHECK_INT(back.wait_fence, INT64_C(1) << 41);
     CHECK_TEXT(back.traceparent, TRACE);
     /* Written again, nothing grows. */
     struct job_headers again;

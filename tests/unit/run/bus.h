@@ -51,6 +51,8 @@ const char *bus_ledger_state(const char *job_id);
 bool bus_is_settled(const char *job_id);
 /* Sets the flag that a renewal sees. */
 void bus_ask_cancel(const char *job_id);
+/* It was put back, and died anew in the hands of a worker that told nothing of it. */
+void bus_die_again(const char *job_id);
 /* The effect of a run, with the job's id as its idempotency key; refused for a fence that is not
  * the newest one of its job. */
 bool bus_apply(const char *job_id, int64_t fence);

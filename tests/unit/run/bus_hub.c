@@ -21,7 +21,7 @@ struct row {
     enum event_state end;
     int attempt, starts, redrive_count;
     bool applied;
-    int64_t fence, sequence, due_us;
+    int64_t fence, sequence, due_us, wait_fence;
     struct err error;
     bool cancel_asked, cancel_flagged;
     char lease[LEASE_TOKEN_SIZE];
@@ -78,6 +78,13 @@ void bus_ask_cancel(const char *job_id)
 {
     pthread_mutex_lock(&lock);
     row_of(job_id)->cancel_asked = row_of(job_id)->cancel_flagged = true;
+    pthread_mutex_unlock(&lock);
+}
+
+void bus_die_again(const char *job_id)
+{
+    pthread_mutex_lock(&lock);
+    row_of(job_id)->redrive_count++;
     pthread_mutex_unlock(&lock);
 }
 
@@ -145,6 +152,7 @@ static struct ledger_claimed claimed_of(const struct row *row, enum ledger_verdi
                                    .starts = row->starts,
                                    .sequence = row->sequence,
                                    .due_us = row->due_us,
+                                   .wait_fence = row->wait_fence,
                                    .state = row->end,
                                    .redrive_count = row->redrive_count,
                                    .error = row->error.code[0] == '\0' ? NULL : &row->error};
@@ -223,10 +231,13 @@ static enum ledger_answer decide_release(struct row *row, const struct ledger_se
         end_cancelled(row);
         return LEDGER_ENDED_CANCELLED;
     }
+    row->starts = wait->is_unbegun && row->state == ROW_RUNNING ? row->starts - 1
+                  : wait->is_unbegun                            ? row->starts
+                                                                : 0;
     row->state = ROW_WAITING;
-    row->starts = 0;
     row->attempt = wait->next_attempt;
     row->due_us = wait->due_us;
+    row->wait_fence = wait->wait_fence;
     return LEDGER_OURS;
 }
 

@@ -89,8 +89,42 @@ static void test_what_does_not_fit_is_refused_whole(void)
     end(&stage);
 }
 
+/* What is seen of a record at a glance is what its decoding says, whatever else is wrong with it.
+ */
+static void test_a_glance_says_the_same(void)
+{
+    static const char alphabet[] = "\"\\{}[]:,aw type\x01\xc3";
+    struct stage stage;
+    struct delivery delivery;
+    uint64_t random = 1;
+    int agreed = 0;
+    begin(&stage);
+    for (int i = 0; i < 20000; i++) {
+        struct err err = {0};
+        struct job_glance glance;
+        char text[sizeof record];
+        memcpy(text, record, sizeof text);
+        struct attempt *a = make(&stage, &delivery, 1 << 20);
+        for (int changes = i % 3; changes > 0; changes--) {
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            text[(random >> 33) % (sizeof text - 1)] = alphabet[(random >> 20) % 17];
+        }
+        delivery.message.value = slice_of(text);
+        CHECK_OK(attempt_decode(a, &err), &err);
+        if (a->outcome == OUTCOME_OK && job_glance(slice_of(text), &glance)) {
+            agreed++;
+            CHECK(attempt_kind_named(&stage.rt, glance.kind) == a->kind);
+            CHECK(slice_is(glance.workspace_id, a->workspace_id));
+        }
+        attempt_free(a);
+    }
+    CHECK(agreed > 7000);
+    end(&stage);
+}
+
 static CU_TestInfo tests[] = {
     {"decodes", test_decodes},
+    {"a glance says the same", test_a_glance_says_the_same},
     {"what does not fit is refused whole", test_what_does_not_fit_is_refused_whole},
     CU_TEST_INFO_NULL,
 };

@@ -18,9 +18,12 @@ static void test_follows_the_hub(void)
     int64_t hub_us = clock_wall_us() - 3600 * US_PER_S, now_us = clock_monotonic_us();
     fleet_clock_set(&clock, hub_us, now_us, now_us);
     CHECK(is_about(fleet_clock_us(&clock), hub_us));
+    CHECK(is_about(fleet_clock_least_us(&clock), hub_us));
     /* A question of ten seconds: its answer is from the middle of it. */
     fleet_clock_set(&clock, hub_us, now_us - 10 * US_PER_S, now_us);
     CHECK(is_about(fleet_clock_us(&clock), hub_us + 5 * US_PER_S));
+    /* Or from its end. */
+    CHECK(is_about(fleet_clock_least_us(&clock), hub_us));
 }
 
 static CU_TestInfo tests[] = {

@@ -171,6 +171,46 @@ static void the_newest_make_room(void)
     end(stage);
 }
 
+/* Jobs of it end. */
+static void drain_to(struct stage *stage, size_t backlog)
+{
+    for (size_t i = 0; fair_tenant_backlog(&stage->d.fair, 1) > backlog; i++) {
+        if (fair_remove(&stage->d.fair, &stage->attempts[i].item))
+            metric_add(&stage->rt.metrics.buffered, -1);
+    }
+    share_look(&stage->d);
+}
+
+static void who_has_too_much_is_known_until_it_has_half(void)
+{
+    struct stage *stage = begin(0);
+    atomic_store(&stage->rt.run_count, 100);
+    atomic_store(&stage->rt.run_total_us, 100 * 100 * MS);
+    share_look(&stage->d);
+    CHECK_INT(stays(stage, 1, 60), 60);
+    CHECK(!share_is_any_over(&stage->rt));
+    CHECK_INT(stays(stage, 1, 40), 0);
+    CHECK(share_is_any_over(&stage->rt) && share_is_over(&stage->rt, 1));
+    CHECK(!share_is_over(&stage->rt, 2));
+    drain_to(stage, 41);
+    CHECK(share_is_over(&stage->rt, 1));
+    drain_to(stage, 40);
+    CHECK(!share_is_over(&stage->rt, 1) && !share_is_any_over(&stage->rt));
+    end(stage);
+}
+
+static void who_is_worked_off_soon_has_not_too_much(void)
+{
+    struct stage *stage = begin(100 * MS);
+    CHECK_INT(stays(stage, 1, 100), 60);
+    CHECK(share_is_over(&stage->rt, 1));
+    atomic_store(&stage->rt.run_count, 1000);
+    atomic_store(&stage->rt.run_total_us, 1000 * MS);
+    share_look(&stage->d);
+    CHECK(!share_is_any_over(&stage->rt));
+    end(stage);
+}
+
 static CU_TestInfo tests[] = {
     {"what is worked off soon stays", what_is_worked_off_soon_stays},
     {"each has as much as is left", each_has_as_much_as_is_left},
@@ -179,6 +219,8 @@ static CU_TestInfo tests[] = {
     {"some never move", some_never_move},
     {"bulk jobs count for nothing", bulk_jobs_count_for_nothing},
     {"the newest make room", the_newest_make_room},
+    {"who has too much is known until it has half", who_has_too_much_is_known_until_it_has_half},
+    {"who is worked off soon has not too much", who_is_worked_off_soon_has_not_too_much},
     CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("run/share", tests)

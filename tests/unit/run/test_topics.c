@@ -50,8 +50,32 @@ static void test_long_names_are_cut(void)
     CHECK_INT(strlen(name.text), TOPIC_NAME_SIZE - 1);
 }
 
+static void test_classes(void)
+{
+    static const struct {
+        const char *name;
+        enum topic_role want;
+        enum job_priority priority;
+    } cases[] = {
+        {"haul.jobs.sql-sync", TOPIC_JOBS, JOB_DEFAULT},
+        {"haul.jobs.sql-sync.interactive", TOPIC_INTERACTIVE, JOB_INTERACTIVE},
+        {"haul.jobs.sql-sync.bulk", TOPIC_BULK, JOB_BULK},
+        {"haul.jobs.sql-sync.retry.5s", TOPIC_JOBS, JOB_DEFAULT},
+        {"haul.jobs.mail.bulk", TOPIC_JOBS, JOB_DEFAULT},
+        {"other.jobs.sql-sync.bulk", TOPIC_JOBS, JOB_DEFAULT},
+        {"", TOPIC_JOBS, JOB_DEFAULT},
+        {NULL, TOPIC_JOBS, JOB_DEFAULT},
+    };
+    const char *prefix = TOPIC_PREFIX_DEFAULT, *worker = "sql-sync";
+    for (size_t i = 0; i < FIELDS_COUNT(cases); i++) {
+        CHECK_INT(topic_class_of(cases[i].name, prefix, worker), cases[i].want);
+        CHECK_INT(topic_priority_of(cases[i].name, prefix, worker), cases[i].priority);
+    }
+}
+
 static CU_TestInfo tests[] = {
     {"names", test_names},
+    {"classes", test_classes},
     {"few partitions", test_few_partitions},
     {"long names are cut", test_long_names_are_cut},
     CU_TEST_INFO_NULL,

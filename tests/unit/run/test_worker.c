@@ -1,21 +1,26 @@
 /* The worker's threads on an in-memory bus, with faults. Meant to run under ThreadSanitizer too. */
 #include "run/worker.h"
 
+#include "run/fan_out.h"
+
 #include "bus.h"
 #include "check.h"
 
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define JOBS_TOPIC "haul.jobs.bus"
+#define BULK_TOPIC JOBS_TOPIC ".bulk"
 #define WAIT_US (30 * US_PER_S)
 
 /* ---- a kind whose payload says what to do ---- */
 
-enum how { HOW_OK, HOW_RETRY, HOW_PERMANENT, HOW_BUG };
-static const char *const hows[] = {"ok", "retry", "permanent", "bug", NULL};
+enum how { HOW_OK, HOW_WAIT, HOW_RETRY, HOW_PERMANENT, HOW_BUG };
+static const char *const hows[] = {"ok", "wait", "retry", "permanent", "bug", NULL};
+static atomic_bool children_ended; /* what HOW_WAIT waits for */
 
 struct payload {
     int how;
@@ -57,11 +62,13 @@ static enum outcome work(struct job_context *job, int64_t work_us, struct err *e
 
 static enum outcome run_bus(struct job_context *job, const void *payload_struct, struct err *err)
 {
-    static const enum outcome classes[] = {OUTCOME_OK, OUTCOME_RETRY, OUTCOME_PERMANENT,
+    static const enum outcome classes[] = {OUTCOME_OK, OUTCOME_OK, OUTCOME_RETRY, OUTCOME_PERMANENT,
                                            OUTCOME_BUG};
     const struct payload *payload = payload_struct;
     TRY(work(job, payload->work_us, err));
-    if (payload->how != HOW_OK && job->attempt <= payload->fail_attempts)
+    if (payload->how == HOW_WAIT && !atomic_load(&children_ended))
+        return FAIL(err, OUTCOME_THROTTLED, JOB_WAITS_FOR_CHILDREN, "asked for");
+    if (payload->how >= HOW_RETRY && job->attempt <= payload->fail_attempts)
         return FAIL(err, classes[payload->how], "test", "asked for");
     if (!bus_apply(job->job_id, job->fence))
         return FAIL(err, OUTCOME_CANCELLED, "fenced", "another start owns the job");
@@ -86,6 +93,7 @@ static char *arguments[] = {(char[]){"bus"},
                             (char[]){"--revoke-drain-ms=20"},
                             (char[]){"--retry-scale-percent=1"},
                             (char[]){"--buffered-jobs-max=8"},
+                            (char[]){"--workspace-backlog-ms=20"},
                             (char[]){"--drain-timeout-ms=5000"},
                             (char[]){"--job-threads=3"}};
 
@@ -228,6 +236,43 @@ static bool wait_records(const char *topic, const char *needle, int count)
     return count_in(topic, needle) == count;
 }
 
+/* More than the share of one who sends very much goes on to the bulk topic: also when the queue is
+ * full in between, and when the report says that it does not stand there. */
+static void test_what_moves_is_complete_when_its_report_is_in(void)
+{
+    enum { COUNT = 60, MOVED = 30 };
+    struct process process;
+    begin();
+    bus_hold_reports(true);
+    for (int i = 0; i < COUNT; i++)
+        send_job(i, ",\"work_us\":150000");
+    start(&process);
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (bus_records(BULK_TOPIC) < MOVED && clock_monotonic_us() < until_us)
+        clock_sleep_us(US_PER_MS);
+    CHECK(bus_records(BULK_TOPIC) >= MOVED);
+    bus_refuse_sends(3);
+    bus_fail_reports(3);
+    clock_sleep_us(100 * US_PER_MS); /* ten commit intervals */
+    for (int p = 0; p < 3; p++)
+        CHECK(bus_committed(JOBS_TOPIC, p) <= 0 && bus_complete_beyond(JOBS_TOPIC, p) == 0);
+    bus_hold_reports(false);
+    CHECK(wait_settled(COUNT));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    CHECK_INT(bus_bad_commits(), 0);
+}
+
+/* Job 1 is given up; the report of its letter is held, its event is not sent. */
+static void begin_with_a_letter(struct process *process)
+{
+    begin();
+    bus_hold_reports(true);
+    send_job(1, ",\"how\":\"permanent\"");
+    start(process);
+    CHECK(wait_records("haul.jobs.bus.dlq", "job-1", 1));
+    clock_sleep_us(50 * US_PER_MS);
+}
+
 /* Whoever acts on the event finds the letter; when the event cannot be told at first, it is told
  * again, the letter is not. */
 static void test_the_letter_is_there_before_its_event(void)
@@ -235,12 +280,7 @@ static void test_the_letter_is_there_before_its_event(void)
     enum { REPORT_IS_BAD, QUEUE_IS_FULL, FAULTS };
     for (int fault = 0; fault < FAULTS; fault++) {
         struct process process;
-        begin();
-        bus_hold_reports(true);
-        send_job(1, ",\"how\":\"permanent\"");
-        start(&process);
-        CHECK(wait_records("haul.jobs.bus.dlq", "job-1", 1));
-        clock_sleep_us(50 * US_PER_MS);
+        begin_with_a_letter(&process);
         CHECK_INT(count_in("haul.events", "haul.event.dead_lettered.v1"), 0);
         if (fault == REPORT_IS_BAD)
             bus_fail_reports(1);
@@ -253,6 +293,22 @@ static void test_the_letter_is_there_before_its_event(void)
         CHECK_INT(bus_records("haul.jobs.bus.dlq"), 1);
         CHECK_INT(bus_bad_commits(), 0);
     }
+}
+
+/* An operator acts on a letter whose event is not told yet: the letter that is there is that of the
+ * life before. */
+static void test_each_death_has_a_letter(void)
+{
+    struct process process;
+    begin_with_a_letter(&process);
+    bus_die_again("job-1");
+    bus_fail_reports(1);
+    bus_hold_reports(false);
+    CHECK(wait_settled(1));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    CHECK_INT(bus_records("haul.jobs.bus.dlq"), 2);
+    CHECK_INT(count_in("haul.events", "haul.event.dead_lettered.v1"), 1);
+    CHECK_INT(bus_bad_commits(), 0);
 }
 
 /* Job 0 works; 3, 6 and 9 of its partition end meanwhile. */
@@ -343,6 +399,28 @@ static void test_a_broker_that_takes_no_metadata(void)
     CHECK(wait_settled(4));
     CHECK_INT(stop(&process), WORKER_EXIT_OK);
     CHECK_INT(bus_committed(JOBS_TOPIC, 0), 4);
+    CHECK_INT(bus_bad_commits(), 0);
+}
+
+/* It may have been committed since by the one whom it belongs to now: nobody would tell an end that
+ * its process did not. The wake that it sends instead is delivered until it is told. */
+static void test_an_old_record_ends_no_parent(void)
+{
+    struct process process;
+    begin();
+    atomic_store(&children_ended, false);
+    send_job(1, ",\"how\":\"wait\"");
+    start(&process);
+    int64_t until_us = clock_monotonic_us() + WAIT_US;
+    while (bus_records("haul.jobs.bus.retry.2m") == 0 && clock_monotonic_us() < until_us)
+        clock_sleep_us(US_PER_MS);
+    atomic_store(&children_ended, true);
+    send_job(1, ",\"how\":\"wait\"");
+    CHECK(wait_settled(1));
+    CHECK_INT(stop(&process), WORKER_EXIT_OK);
+    CHECK_TEXT(bus_ledger_state("job-1"), "succeeded");
+    CHECK(bus_records(JOBS_TOPIC) >= 3);
+    CHECK_INT(count_in("haul.events", "haul.event.succeeded.v1"), 1);
     CHECK_INT(bus_bad_commits(), 0);
 }
 
@@ -438,10 +516,14 @@ static CU_TestInfo tests[] = {
     {"all kinds of ends", test_all_kinds_of_ends},
     {"a bad report is made good", test_a_bad_report_is_made_good},
     {"nothing is committed before its report", test_nothing_is_committed_before_its_report},
+    {"what moves is complete when its report is in",
+     test_what_moves_is_complete_when_its_report_is_in},
     {"the letter is there before its event", test_the_letter_is_there_before_its_event},
+    {"each death has a letter", test_each_death_has_a_letter},
     {"done beyond is not done again", test_done_beyond_is_not_done_again},
     {"done while a commit is on its way", test_done_while_a_commit_is_on_its_way},
     {"a broker that takes no metadata", test_a_broker_that_takes_no_metadata},
+    {"an old record ends no parent", test_an_old_record_ends_no_parent},
     {"cancel while running", test_cancel_while_running},
     {"a bug drains and exits", test_a_bug_drains_and_exits},
     {"faults", test_faults},

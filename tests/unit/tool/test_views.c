@@ -143,7 +143,7 @@ static void test_migrations_are_those_of_the_version(void)
 {
     int64_t version = 0;
     for (const struct migration *m = hub_migrations; m->name != NULL; m++) {
-        CHECK_INT(m->version, version + 1);
+        CHECK(m->version > version);
         CHECK_INT(strlen(m->checksum), 64);
         CHECK(strlen(m->sql) > 100);
         version = m->version;

@@ -121,8 +121,11 @@ listener.name.mtls.ssl.client.auth=required
 CONF
 }
 
+# Small and quick to start, unless Kafka's own two variables say otherwise.
 kafka_launch() {
-    launch kafka java -Xms128m -Xmx512m -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+    # shellcheck disable=SC2086 # several options each
+    launch kafka java ${KAFKA_HEAP_OPTS:--Xms128m -Xmx512m} ${KAFKA_JVM_PERFORMANCE_OPTS:--XX:+UseSerialGC} \
+        -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
         -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$KAFKA_CACHE/jars/*" kafka.Kafka "$DIR/kafka/conf"
 }
 

@@ -27,6 +27,7 @@ MOSTLY_WAIT = NEED_SERVERS | {"chaos"}  # which has servers of its own
 TSAN_FLOORS = ("run_", "sync_")  # those with threads, on the in-memory bus
 TOOL = ROOT / "tools" / "servers"
 FUZZ_SECONDS = 5
+TIDY_MOST_S = 900  # it takes one minute of a processor for all sources
 PROCESSES = min(max(os.cpu_count(), 2), 4)  # end-to-end tests mostly wait
 
 
@@ -176,7 +177,15 @@ class Plan:
         self.programs("unit", "tsan", floors=TSAN_FLOORS)
 
     def clang(self):
-        self.builds.ready("clang")
+        if not self.builds.ready("clang") or self.options.words not in "tidy":
+            return
+        self.results.begin("tidy")
+        ran = run([ROOT / "tools" / "tidy"], TIDY_MOST_S)
+        if ran.status == 0:
+            self.results.ok()
+        else:
+            self.results.fail("tools/tidy", f"{ran.output}\n{ran.ended}")
+        self.results.end()
 
     def fuzz(self):
         names = sorted(source.stem.removeprefix("fuzz_")

@@ -40,7 +40,7 @@ def count_report(report, results):
         skip = case.find("skipped")
         if problems:
             failed += 1
-            results.fail(name, "\n".join(told_by(problem) for problem in [*outputs(case), *problems]))
+            results.fail(name, told_by_all(problems), told_by_all(outputs(case)))
         elif skip is not None:
             results.skip(name, skip.get("message", ""))
         else:
@@ -54,5 +54,5 @@ def outputs(case):
     return [part for part in parts if re.sub(r"-+ Captured \w+ -+", "", part.text or "").strip()]
 
 
-def told_by(problem):
-    return (problem.text or problem.get("message") or "").strip()
+def told_by_all(parts):
+    return "\n".join((part.text or part.get("message") or "").strip() for part in parts)

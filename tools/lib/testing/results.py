@@ -42,10 +42,11 @@ class Results:
     def ok(self):
         self.passed += 1
 
-    def fail(self, name, output):
+    def fail(self, name, output, printed=""):
+        """output: what went wrong; printed: what was said before it did, told behind it."""
         full = f"{self._group} {name}"
         self.failed.append(full)
-        self.say(f"FAILED {full}\n{clip(output)}")
+        self.say(f"FAILED {full}\n{clip(output)}" + (f"\n{clip(printed)}" if printed else ""))
 
     def skip(self, name, reason):
         self.skipped.append(f"{self._group} {name}: {reason}")
