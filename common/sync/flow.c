@@ -192,13 +192,16 @@ static void account(struct lane *lane, struct receipt *receipt)
 }
 
 /* The durable point: state, data and fence in one transaction of the target. Commits are made one
- * at a time, since the state names the chunks of all lanes. */
+ * at a time, since the state names the chunks of all lanes. One that fails is the last: the state
+ * names what its lane has settled, and of that nothing may be durable. */
 static enum outcome commit(struct lane *lane, const struct parcel *parcel, struct err *err)
 {
     struct sync *sync = lane->flow->sync;
     struct str state __attribute__((cleanup(str_done))) = str_with_max(STR_MAX_DEFAULT);
     pthread_mutex_lock(&sync->lock);
-    enum outcome outcome = lane->flow->settle(lane->flow, lane, parcel, err);
+    enum outcome outcome = OUTCOME_CANCELLED; /* without a code: see is_echo */
+    if (!lane->flow->stopping)
+        outcome = lane->flow->settle(lane->flow, lane, parcel, err);
     if (outcome == OUTCOME_OK) {
         sync_state_write(&sync->state, &state);
         outcome = state.failed
@@ -208,6 +211,8 @@ static enum outcome commit(struct lane *lane, const struct parcel *parcel, struc
     if (outcome == OUTCOME_OK) {
         sync->rows_moving -= lane->open.rows_written;
         account(lane, sync->receipt);
+    } else {
+        lane->flow->stopping = true;
     }
     pthread_mutex_unlock(&sync->lock);
     return outcome;
@@ -318,24 +323,20 @@ static void add_counts(struct sync *sync, const struct lane *lane)
     }
 }
 
-/* A reader that was only told to stop has CANCELLED without a code: an echo of another's error. */
+/* Who was only told to stop has CANCELLED without a code: an echo of another's error. */
 static bool is_echo(enum outcome outcome, const struct err *err)
 {
     return outcome == OUTCOME_CANCELLED && err->code[0] == '\0';
 }
 
-/* The writer's error tells more than its reader's. */
-static void gather(const struct lane *lane, enum outcome *outcome, struct err *err)
+/* The first error stands; an echo only until there is one. */
+static void gather(enum outcome of_thread, const struct err *its_err, enum outcome *outcome,
+                   struct err *err)
 {
-    if (*outcome != OUTCOME_OK && !is_echo(*outcome, err))
+    if (of_thread == OUTCOME_OK || (*outcome != OUTCOME_OK && !is_echo(*outcome, err)))
         return;
-    if (lane->writer_outcome != OUTCOME_OK) {
-        *err = lane->writer_err;
-        *outcome = lane->writer_outcome;
-    } else if (lane->reader_outcome != OUTCOME_OK) {
-        *err = lane->reader_err;
-        *outcome = lane->reader_outcome;
-    }
+    *err = *its_err;
+    *outcome = of_thread;
 }
 
 static enum outcome start_lane(struct lane *lane, struct err *err)
@@ -366,7 +367,8 @@ static enum outcome run_lanes(struct flow *flow, struct lane *lanes, struct err 
         pthread_join(lanes[i].reader_thread, NULL);
         if (i > 0)
             pthread_join(lanes[i].writer_thread, NULL);
-        gather(&lanes[i], &outcome, err);
+        gather(lanes[i].writer_outcome, &lanes[i].writer_err, &outcome, err); /* tells more */
+        gather(lanes[i].reader_outcome, &lanes[i].reader_err, &outcome, err);
         add_counts(flow->sync, &lanes[i]);
     }
     return outcome;

@@ -1,6 +1,7 @@
 /* memory_connector: see memory_connector.h. */
 #include "memory_connector.h"
 
+#include "base/clock.h"
 #include "base/num.h"
 
 #include <pthread.h>
@@ -13,6 +14,7 @@ enum { COLUMN_ID, COLUMN_VERSION, COLUMN_TEXT, COLUMN_COUNT };
 
 static atomic_uint calls_left;
 static atomic_bool fails_after, has_failed;
+static atomic_int fails_after_us;
 static const char *refused_text;
 static pthread_mutex_t store_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -45,7 +47,13 @@ void memory_fail_at(unsigned n, bool after)
 {
     calls_left = n;
     fails_after = after;
+    fails_after_us = 0;
     has_failed = false;
+}
+
+void memory_fail_late(int us)
+{
+    fails_after_us = us;
 }
 
 bool memory_has_failed(void)
@@ -72,6 +80,7 @@ static bool is_the_one(void)
 
 static enum outcome injected(struct err *err)
 {
+    clock_sleep_us(fails_after_us);
     return FAIL(err, OUTCOME_RETRY, "injected", "the connection was lost");
 }
 

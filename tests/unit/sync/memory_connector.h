@@ -42,6 +42,8 @@ struct memory_config {
 
 /* The n-th call from now on fails (1 = the next; 0 = none); with `after`, its effect stands. */
 void memory_fail_at(unsigned n, bool after);
+/* That call fails so much later: long enough for other lanes to come to their own commits. */
+void memory_fail_late(int us);
 /* Whether that call has come. */
 bool memory_has_failed(void);
 /* A row whose text is this is refused by any target. */
