@@ -6,6 +6,7 @@
 
 #define ROOM_EVERY_US (100 * US_PER_MS)
 #define LEAST_PART 16 /* this part of the buffer is everybody's, however full it is */
+#define MOVE_US 50    /* a job that is shorter is about as soon done as moved */
 
 static void look_at_pace(struct dispatcher *d)
 {
@@ -26,15 +27,25 @@ static int64_t room(const struct runtime *rt)
     return num_max_i64(max - held, max / LEAST_PART);
 }
 
+/* Jobs before one that comes now: in the buffer, and unread in Kafka as of the last look. */
+static int64_t waiting(const struct dispatcher *d)
+{
+    const struct metrics *metrics = &d->rt->metrics;
+    int64_t moving = metric_get(&metrics->moving);
+    int64_t here = metric_get(&metrics->buffered) - metric_get(&metrics->buffered_bulk) - moving;
+    int64_t unread = metric_get(&metrics->jobs_waiting[JOB_DEFAULT]) +
+                     metric_get(&metrics->jobs_waiting[JOB_INTERACTIVE]) - moving;
+    bool is_short = pace_mean_us(&d->pace) < MOVE_US * d->rt->conf->job_threads;
+    return is_short ? here : num_max_i64(here, unread);
+}
+
 /* All that waits, by all threads; or what waits of one workspace, by as many as its cap lets run.
  */
 static bool takes_long(const struct dispatcher *d, int64_t backlog)
 {
     const struct runtime *rt = d->rt;
     int64_t threads = rt->conf->job_threads, cap = rt->workspace_jobs_max;
-    int64_t all = metric_get(&rt->metrics.buffered) - metric_get(&rt->metrics.buffered_bulk) -
-                  metric_get(&rt->metrics.moving);
-    int64_t turns = num_max_i64(all / threads, cap == 0 ? 0 : backlog / cap);
+    int64_t turns = num_max_i64(waiting(d) / threads, cap == 0 ? 0 : backlog / cap);
     return turns * pace_mean_us(&d->pace) > rt->conf->workspace_backlog_ms * US_PER_MS;
 }
 

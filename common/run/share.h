@@ -6,9 +6,10 @@
  *   - its workspace has more jobs waiting here than there is room left in the buffer
  *     (HAUL_BUFFERED_JOBS_MAX). So one workspace alone has half of it, n have an n+1-th each, and
  *     as much stays free;
- *   - what waits here takes longer than HAUL_WORKSPACE_BACKLOG_MS at the pace of the last seconds
- *     (model/pace). So jobs that the worker gets through sooner than anybody would notice stay,
- *     however many they are.
+ *   - what waits here, or unread in the worker's partitions, takes longer than
+ *     HAUL_WORKSPACE_BACKLOG_MS at the pace of the last seconds (model/pace). So jobs that the
+ *     worker gets through sooner than anybody would notice stay. What is unread counts only where
+ *     a job keeps all threads for longer than it takes to move one.
  * Jobs that came by the bulk topic count for nothing in this. Jobs with an order key stay where
  * they are: by another topic they could overtake each other.
  *

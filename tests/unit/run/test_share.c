@@ -87,6 +87,40 @@ static void what_is_worked_off_soon_stays(void)
     }
 }
 
+/* By the thousands, though the buffer itself is soon worked off. */
+static void what_is_unread_counts(void)
+{
+    static const struct {
+        int64_t mean_us, threads, unread;
+        size_t stay;
+    } cases[] = {
+        {MS, 2, 1000, 119},   {MS, 2, 1200, 60},    {6 * MS, 16, 10000, 60},
+        {99, 2, 100000, 119}, {100, 2, 100000, 60}, {799, 16, 1000000, 119},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int urgent = 0; urgent < 2; urgent++) {
+            struct stage *stage = begin(cases[i].mean_us);
+            stage->conf.job_threads = cases[i].threads;
+            int class = urgent ? JOB_INTERACTIVE : JOB_DEFAULT;
+            metric_set(&stage->rt.metrics.jobs_waiting[class], cases[i].unread);
+            CHECK_INT(stays(stage, 1, 119), cases[i].stay);
+            end(stage);
+        }
+    }
+}
+
+/* Nor what is on its way there already. */
+static void unread_bulk_jobs_count_for_nothing(void)
+{
+    struct stage *stage = begin(MS);
+    metric_set(&stage->rt.metrics.jobs_waiting[JOB_BULK], 100000);
+    CHECK_INT(stays(stage, 1, 100), 100);
+    metric_set(&stage->rt.metrics.jobs_waiting[JOB_DEFAULT], 2000);
+    metric_set(&stage->rt.metrics.moving, 1000);
+    CHECK_INT(stays(stage, 1, 10), 10);
+    end(stage);
+}
+
 static void each_has_as_much_as_is_left(void)
 {
     struct stage *stage = begin(100 * MS);
@@ -213,6 +247,8 @@ static void who_is_worked_off_soon_has_not_too_much(void)
 
 static CU_TestInfo tests[] = {
     {"what is worked off soon stays", what_is_worked_off_soon_stays},
+    {"what is unread counts", what_is_unread_counts},
+    {"unread bulk jobs count for nothing", unread_bulk_jobs_count_for_nothing},
     {"each has as much as is left", each_has_as_much_as_is_left},
     {"a few are always within a share", a_few_are_always_within_a_share},
     {"a cap makes it longer", a_cap_makes_it_longer},
