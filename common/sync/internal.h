@@ -129,7 +129,10 @@ struct flow {
     size_t order_count;
     bool wants_ties;
     size_t lanes;
-    _Atomic bool stopping; /* a lane has failed: the others end too */
+    struct lane *lane;     /* while flow_run does */
+    _Atomic bool stopping; /* a lane has failed: the others end too; set under the sync's lock */
+    enum outcome outcome;  /* of the first that failed; under the sync's lock */
+    struct err err;
     /* The next chunk to read; false when there is none. Called under the sync's lock. */
     bool (*next_chunk)(struct flow *flow, struct flow_chunk *ret_chunk);
     /* After rows of a parcel were written, in their transaction. NULL = nothing. */
@@ -153,8 +156,7 @@ struct lane {
     struct flow_queue queue;
     struct parcel parcels[FLOW_PARCELS];
     pthread_t reader_thread, writer_thread;
-    enum outcome reader_outcome, writer_outcome;
-    struct err reader_err, writer_err;
+    _Atomic bool is_reading; /* its reader has a use for an interrupt */
     struct policy_counts policy_counts;
     int64_t read_us, transform_us, write_us;
     struct write_counts counts;
@@ -163,6 +165,14 @@ struct lane {
     struct receipt_chunk open;
     int64_t bytes_written;
 };
+
+/* A lane's threads (flow_read.c, flow_write.c); `arg` is the lane. */
+void *flow_reader_main(void *arg);
+void *flow_writer_main(void *arg);
+/* A thread ends with an error: the first one is the run's, what comes after it only its echo. */
+void flow_fail(struct flow *flow, enum outcome outcome, const struct err *err);
+/* The same with the sync's lock held, by who then calls flow_fail too. */
+void flow_note_failure(struct flow *flow, enum outcome outcome, const struct err *err);
 
 /* Moves all chunks through the flow's lanes; the first error ends them all. */
 MUST_USE enum outcome flow_run(struct flow *flow, struct err *err);

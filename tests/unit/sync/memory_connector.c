@@ -15,6 +15,7 @@ enum { COLUMN_ID, COLUMN_VERSION, COLUMN_TEXT, COLUMN_COUNT };
 static atomic_uint calls_left;
 static atomic_bool fails_after, has_failed;
 static atomic_int fails_after_us;
+static atomic_uint reads_left;
 static const char *refused_text;
 static pthread_mutex_t store_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -27,9 +28,11 @@ static const size_t key[] = {COLUMN_ID};
 
 struct session {
     struct memory_store *store;
+    atomic_bool interrupted;
 };
 
 struct reader {
+    struct session *session;       /* NULL = of a writer */
     struct memory_table *rows; /* a copy: a snapshot */
     size_t next;
     const struct column_spec *columns;
@@ -56,6 +59,11 @@ void memory_fail_late(int us)
     fails_after_us = us;
 }
 
+void memory_stall_at(unsigned n)
+{
+    reads_left = n;
+}
+
 bool memory_has_failed(void)
 {
     return has_failed;
@@ -66,16 +74,21 @@ void memory_refuse(const char *text)
     refused_text = text;
 }
 
-/* True when this call is the one that fails. */
+/* True when this call is the one that was counted down to. */
+static bool is_last(atomic_uint *calls)
+{
+    unsigned left = *calls;
+    while (left > 0 && !atomic_compare_exchange_weak(calls, &left, left - 1))
+        ;
+    return left == 1;
+}
+
 static bool is_the_one(void)
 {
-    unsigned left = calls_left;
-    while (left > 0 && !atomic_compare_exchange_weak(&calls_left, &left, left - 1))
-        ;
-    if (left != 1)
-        return false;
-    has_failed = true;
-    return true;
+    bool is = is_last(&calls_left);
+    if (is)
+        has_failed = true;
+    return is;
 }
 
 static enum outcome injected(struct err *err)
@@ -132,7 +145,7 @@ static void mem_close(struct session *session)
 
 static void mem_interrupt(struct session *session)
 {
-    (void)session;
+    session->interrupted = true;
 }
 
 static enum outcome mem_check(struct session *session, struct arena *arena,
@@ -249,7 +262,9 @@ static enum outcome mem_read_begin(struct session *session, const struct read_re
     pthread_mutex_unlock(&store_lock);
     if (request->order_count > 0)
         qsort(copy->rows, copy->row_count, sizeof copy->rows[0], by_version);
-    return new_reader(copy, request->columns, request->column_count, ret_reader, err);
+    TRY(new_reader(copy, request->columns, request->column_count, ret_reader, err));
+    (*ret_reader)->session = session;
+    return OUTCOME_OK;
 }
 
 static void add_row(struct batch *batch, const struct reader *reader, const struct memory_row *row)
@@ -266,6 +281,16 @@ static void add_row(struct batch *batch, const struct reader *reader, const stru
     (void)batch_end_row(batch);
 }
 
+static enum outcome stall(const struct session *session, struct err *err)
+{
+    int64_t until_us = clock_monotonic_us() + 10 * US_PER_S;
+    while (!session->interrupted && clock_monotonic_us() < until_us)
+        clock_sleep_us(100);
+    if (!session->interrupted)
+        return FAIL(err, OUTCOME_PERMANENT, "stalled", "nobody has interrupted the read");
+    return FAIL(err, OUTCOME_RETRY, "interrupted", "the read was interrupted");
+}
+
 /* Small batches, so that there are many durable points and calls. */
 static enum outcome mem_read_next(struct reader *reader, struct batch *batch, bool *ret_end,
                                   struct err *err)
@@ -273,6 +298,8 @@ static enum outcome mem_read_next(struct reader *reader, struct batch *batch, bo
     CALL(err)
     if (lost)
         return injected(err);
+    if (reader->session != NULL && is_last(&reads_left))
+        return stall(reader->session, err);
     for (size_t i = 0; i < 40 && reader->next < reader->rows->row_count; i++)
         add_row(batch, reader, &reader->rows->rows[reader->next++]);
     *ret_end = reader->next == reader->rows->row_count;

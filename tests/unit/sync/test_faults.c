@@ -237,6 +237,29 @@ static void test_lanes(void)
     }
 }
 
+/* A read hangs; another lane comes to a row that fails: the run ends, with that error. */
+static void test_stalled_lane(void)
+{
+    for (unsigned n = 1; n < 7; n++) { /* of 10: never the chunk that fails */
+        struct world world;
+        struct receipt receipt;
+        struct err err = {0};
+        struct arena arena ARENA_AUTO;
+        arena_init(&arena, 64u << 20);
+        world_init(&world, SYNC_FULL_REFRESH);
+        world.spec.parallel = 3;
+        world.spec.chunk_rows = 40;
+        text_copy(memory_find(world.source, "t")->rows[ROWS - 1].text, 4, "bad");
+        memory_refuse("bad");
+        memory_stall_at(n);
+        CHECK_OUTCOME(run(&world, &receipt, &arena, &err), OUTCOME_PERMANENT, &err);
+        CHECK_TEXT(err.code, "rows.rejected");
+        memory_refuse(NULL);
+        memory_stall_at(0);
+        world_done(&world);
+    }
+}
+
 static void test_bad_rows(void)
 {
     struct world world;
@@ -271,6 +294,7 @@ static CU_TestInfo tests[] = {
     {"upsert's merge", test_upsert_merge},
     {"append", test_append},
     {"several lanes", test_lanes},
+    {"a lane that hangs ends with the others", test_stalled_lane},
     {"bad rows to the limit and beyond", test_bad_rows},
     CU_TEST_INFO_NULL,
 };
