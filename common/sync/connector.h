@@ -14,7 +14,7 @@
  * (PostgreSQL: SQLSTATE classes 22 and 23), never for an outage. Codes used by all connectors:
  *   connect.refused connect.auth connect.tls connect.database      the connection
  *   stream.missing stream.forbidden stream.query                   what is to be read
- *   target.missing target.forbidden target.columns target.key_not_unique target.full
+ *   target.missing target.exists target.forbidden target.columns target.key_not_unique target.full
  *   row.refused fenced read.lost write.lost statement.timeout
  */
 #ifndef HAUL_SYNC_CONNECTOR_H
@@ -231,6 +231,7 @@ struct connector {
                                        struct key_stats *ret_stats, struct err *err);
 
     /* ---- target ---- */
+    /* RETRY target.exists when there is one already, which was not there a moment ago. */
     MUST_USE enum outcome (*table_create)(struct session *session,
                                           const struct create_request *request, struct err *err);
     MUST_USE enum outcome (*table_change)(struct session *session, const struct stream_ref *table,
@@ -249,8 +250,9 @@ struct connector {
 
     /* Takes the sync's checkpoint for this fence: makes table and row when missing, gives the
      * state (NULL = none yet). CANCELLED "fenced" when a greater fence holds it. Ends, where the
-     * system lets it, the sessions that write for the sync with a smaller one: their worker may be
-     * asleep, and their locks would keep this one waiting. */
+     * system lets it, the sessions that have taken it or write for it with a smaller one: their
+     * worker may be asleep, their locks would keep this one waiting, and what they do outside of a
+     * commit (drop and create a stage) knows no fence. */
     MUST_USE enum outcome (*checkpoint_take)(struct session *session,
                                              const struct checkpoint_ref *checkpoint,
                                              struct arena *arena, const char **ret_state,

@@ -88,7 +88,8 @@ static enum outcome start_lane(struct lane *lane, struct err *err)
     lane->is_reading = true;
     if (pthread_create(&lane->reader_thread, NULL, flow_reader_main, lane) != 0)
         return FAIL(err, OUTCOME_RETRY, "no_threads", "cannot start a reader thread");
-    if (lane->number == 0 || pthread_create(&lane->writer_thread, NULL, flow_writer_main, lane) == 0)
+    if (lane->number == 0 ||
+        pthread_create(&lane->writer_thread, NULL, flow_writer_main, lane) == 0)
         return OUTCOME_OK;
     FAIL(err, OUTCOME_RETRY, "no_threads", "cannot start a writer thread");
     flow_fail(lane->flow, OUTCOME_RETRY, err);

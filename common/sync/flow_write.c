@@ -1,5 +1,5 @@
-/* flow_write: a lane's writer: parcels into the target, bad rows into the quarantine, and the durable
- * points; see flow.c. */
+/* flow_write: a lane's writer: parcels into the target, bad rows into the quarantine, and the
+ * durable points; see flow.c. */
 #include "sync/internal.h"
 
 #include "base/clock.h"

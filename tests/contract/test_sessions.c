@@ -1,10 +1,11 @@
-/* Sessions: what is told when a connection cannot be had, and stopping what runs. */
+/* Sessions: what is told when a connection cannot be had, stopping what runs, and who goes on. */
 #include "contract.h"
 
 #include "base/clock.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* The configuration with one text or number changed. */
 static const void *config_with(const char *name, const char *text, int64_t number)
@@ -157,12 +158,81 @@ static void test_statement_timeout(void)
 
 #define QUERY (CONNECTOR_SOURCE | CONNECTOR_QUERY)
 
+/* ---- two takes at once ---- */
+
+struct taker {
+    struct session *session;
+    struct checkpoint_ref checkpoint;
+    struct arena arena;
+    enum outcome outcome;
+    struct err err;
+};
+
+static void *take(void *arg)
+{
+    struct taker *taker = arg;
+    const char *state;
+    taker->outcome = subject->checkpoint_take(taker->session, &taker->checkpoint, &taker->arena,
+                                              &state, &taker->err);
+    return NULL;
+}
+
+/* The server may need a moment. */
+static bool is_over(struct session *session)
+{
+    int64_t until_us = clock_monotonic_us() + 5 * US_PER_S;
+    struct check_report report;
+    struct err err;
+    while (subject->check(session, &case_arena, &report, &err) == OUTCOME_OK) {
+        if (clock_monotonic_us() > until_us)
+            return false;
+        clock_sleep_us(US_PER_MS);
+    }
+    return true;
+}
+
+static void take_at_once(int round)
+{
+    struct taker takers[2] = {0};
+    pthread_t threads[2];
+    const char *id = arena_printf(&case_arena, "at-once-%d", (int)getpid());
+    for (int i = 0; i < 2; i++) {
+        takers[i].session = contract_open(false);
+        takers[i].checkpoint = (struct checkpoint_ref){NULL, id, 2 * round + i + 1};
+        arena_init(&takers[i].arena, 1u << 20);
+    }
+    if (takers[0].session != NULL && takers[1].session != NULL) {
+        for (int i = 0; i < 2; i++)
+            CHECK(pthread_create(&threads[i], NULL, take, &takers[(i + round) % 2]) == 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        if (takers[1].outcome !=
+            OUTCOME_RETRY) /* ended by the other, whose fence was not stale yet */
+            CHECK_OK(takers[1].outcome, &takers[1].err);
+        if (takers[1].outcome == OUTCOME_OK && takers[0].outcome == OUTCOME_OK)
+            CHECK(is_over(takers[0].session));
+    }
+    for (int i = 0; i < 2; i++) {
+        subject->close(takers[i].session);
+        arena_done(&takers[i].arena);
+    }
+}
+
+/* Who has taken it with the smaller fence can do nothing any more, in no transaction either. */
+static void test_two_takes_at_once(void)
+{
+    for (int round = 0; round < 30; round++)
+        take_at_once(round);
+}
+
 static const struct contract_case cases[] = {
     {"check", test_check, CONNECTOR_SOURCE},
     {"connections that are refused", test_refused_connections, CONNECTOR_SOURCE},
     {"a database that is missing", test_missing_database, CONNECTOR_SOURCE},
     {"a read is stopped", test_stop, QUERY},
     {"a statement that takes too long", test_statement_timeout, QUERY},
+    {"of two takes at once one ends the other", test_two_takes_at_once,
+     CONNECTOR_TARGET | CONNECTOR_TRANSACTIONAL},
 };
 
 CONTRACT_MAIN("sessions", cases)

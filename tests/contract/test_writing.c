@@ -517,6 +517,22 @@ static void test_target_that_is_missing(void)
     tear_down(&fixture);
 }
 
+/* It came into being since the caller looked: no fault of the data. */
+static void test_table_that_exists(void)
+{
+    struct fixture fixture;
+    if (set_up(&fixture, "", 1)) {
+        struct create_request create = {.table = fixture.table,
+                                        .columns = fixture.columns.specs,
+                                        .column_count = fixture.columns.count};
+        struct err err;
+        CHECK_OUTCOME(subject->table_create(fixture.session, &create, &err), OUTCOME_RETRY, &err);
+        CHECK_TEXT(err.code, "target.exists");
+        check_rows(&fixture, "");
+    }
+    tear_down(&fixture);
+}
+
 #define TARGET CONNECTOR_TARGET
 #define UPSERT (CONNECTOR_TARGET | CONNECTOR_UPSERT)
 
@@ -539,6 +555,7 @@ static const struct contract_case cases[] = {
     {"what was written is read back", test_read_back, UPSERT | CONNECTOR_READ_BACK},
     {"many batches in one commit", test_many_batches_in_one_commit, UPSERT},
     {"a target that is missing, or has other columns", test_target_that_is_missing, TARGET},
+    {"a table that exists is not created", test_table_that_exists, TARGET},
 };
 
 CONTRACT_MAIN("writing", cases)

@@ -16,6 +16,8 @@ static atomic_uint calls_left;
 static atomic_bool fails_after, has_failed;
 static atomic_int fails_after_us;
 static atomic_uint reads_left;
+static uint64_t seed, fails_in;
+static atomic_uint call_count;
 static const char *refused_text;
 static pthread_mutex_t store_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -29,10 +31,12 @@ static const size_t key[] = {COLUMN_ID};
 struct session {
     struct memory_store *store;
     atomic_bool interrupted;
+    char sync_id[128]; /* what it has taken, */
+    int64_t fence;     /* with this; a greater one ends the session */
 };
 
 struct reader {
-    struct session *session;       /* NULL = of a writer */
+    struct session *session;   /* NULL = of a writer */
     struct memory_table *rows; /* a copy: a snapshot */
     size_t next;
     const struct column_spec *columns;
@@ -45,6 +49,15 @@ struct writer {
     struct memory_row *rows; /* not committed */
     size_t row_count, row_cap, last_first;
 };
+
+/* 64 well-mixed bits of a number (splitmix64's finalizer, public domain). */
+static uint64_t mix(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
 
 void memory_fail_at(unsigned n, bool after)
 {
@@ -62,6 +75,13 @@ void memory_fail_late(int us)
 void memory_stall_at(unsigned n)
 {
     reads_left = n;
+}
+
+void memory_disturb(uint64_t new_seed, unsigned one_in)
+{
+    seed = mix(new_seed);
+    fails_in = one_in;
+    call_count = 0;
 }
 
 bool memory_has_failed(void)
@@ -97,10 +117,25 @@ static enum outcome injected(struct err *err)
     return FAIL(err, OUTCOME_RETRY, "injected", "the connection was lost");
 }
 
-/* Opens each call: `lost` is set when its effect is to stand and its answer be lost. */
+/* True when it fails before its effect; `ret_lost` when its effect is to stand and its answer be
+ * lost. */
+static bool call_fails(bool *ret_lost)
+{
+    bool fails = is_the_one(), after = fails_after;
+    if (fails_in > 0) {
+        uint64_t dice = mix(seed + atomic_fetch_add(&call_count, 1));
+        if (dice % 4 == 0)
+            clock_sleep_us((int64_t)(dice >> 8) % 200);
+        fails = (dice >> 16) % fails_in == 0;
+        after = (dice >> 40) % 2 == 0;
+    }
+    *ret_lost = fails && after;
+    return fails && !after;
+}
+
 #define CALL(err)                                                                                  \
-    bool lost = is_the_one();                                                                      \
-    if (lost && !fails_after)                                                                      \
+    bool lost;                                                                                     \
+    if (call_fails(&lost))                                                                         \
         return injected(err);
 #define ANSWER(err) (lost ? injected(err) : OUTCOME_OK)
 
@@ -120,6 +155,43 @@ struct memory_table *memory_make(struct memory_store *store, const char *name)
         text_copy(table->name, sizeof table->name, name);
     }
     return table;
+}
+
+/* ---- checkpoints ---- */
+
+static struct memory_checkpoint *find_checkpoint(struct memory_store *store, const char *sync_id)
+{
+    for (size_t i = 0; i < MEMORY_CHECKPOINTS; i++)
+        if (strcmp(store->checkpoints[i].sync_id, sync_id) == 0)
+            return &store->checkpoints[i];
+    return NULL;
+}
+
+/* NULL when a greater fence holds it, or nobody has taken it. */
+static struct memory_checkpoint *held_checkpoint(struct memory_store *store,
+                                                 const struct checkpoint_ref *checkpoint)
+{
+    struct memory_checkpoint *found = find_checkpoint(store, checkpoint->sync_id);
+    return found != NULL && found->fence == checkpoint->fence ? found : NULL;
+}
+
+static enum outcome fenced(struct err *err)
+{
+    return FAIL(err, OUTCOME_CANCELLED, "fenced", "a newer worker holds the checkpoint");
+}
+
+/* Under the store's lock. */
+static bool is_ended(const struct session *session)
+{
+    if (session->sync_id[0] == '\0')
+        return false;
+    const struct memory_checkpoint *found = find_checkpoint(session->store, session->sync_id);
+    return found != NULL && found->fence > session->fence;
+}
+
+static enum outcome ended(struct err *err)
+{
+    return FAIL(err, OUTCOME_RETRY, "write.lost", "a newer worker has ended the session");
 }
 
 /* ---- sessions ---- */
@@ -259,7 +331,12 @@ static enum outcome mem_read_begin(struct session *session, const struct read_re
     for (size_t i = 0; table != NULL && i < table->row_count; i++)
         if (is_wanted(&table->rows[i], request))
             copy->rows[copy->row_count++] = table->rows[i];
+    bool is_over = is_ended(session);
     pthread_mutex_unlock(&store_lock);
+    if (is_over) {
+        free(copy);
+        return ended(err);
+    }
     if (request->order_count > 0)
         qsort(copy->rows, copy->row_count, sizeof copy->rows[0], by_version);
     TRY(new_reader(copy, request->columns, request->column_count, ret_reader, err));
@@ -321,8 +398,9 @@ static enum outcome mem_count(struct session *session, const struct read_request
     pthread_mutex_lock(&store_lock);
     const struct memory_table *table = memory_find(session->store, request->stream.name);
     *ret_rows = table == NULL ? 0 : (int64_t)table->row_count;
+    bool is_over = is_ended(session);
     pthread_mutex_unlock(&store_lock);
-    return ANSWER(err);
+    return is_over ? ended(err) : ANSWER(err);
 }
 
 static enum outcome mem_cursor_high(struct session *session, const struct stream_ref *stream,
@@ -363,11 +441,15 @@ static enum outcome mem_table_create(struct session *session, const struct creat
 {
     CALL(err)
     pthread_mutex_lock(&store_lock);
+    bool is_over = is_ended(session);
     bool exists = memory_find(session->store, request->table.name) != NULL;
-    struct memory_table *table = exists ? NULL : memory_make(session->store, request->table.name);
+    if (!exists && !is_over)
+        (void)memory_make(session->store, request->table.name);
     pthread_mutex_unlock(&store_lock);
-    if (table == NULL)
-        return FAIL(err, OUTCOME_PERMANENT, "target.columns", "%s exists", request->table.name);
+    if (is_over)
+        return ended(err);
+    if (exists)
+        return FAIL(err, OUTCOME_RETRY, "target.exists", "%s exists", request->table.name);
     return ANSWER(err);
 }
 
@@ -378,27 +460,6 @@ static enum outcome mem_table_finish(struct session *session, const struct finis
     (void)request;
     CALL(err)
     return ANSWER(err);
-}
-
-static struct memory_checkpoint *find_checkpoint(struct memory_store *store, const char *sync_id)
-{
-    for (size_t i = 0; i < MEMORY_CHECKPOINTS; i++)
-        if (strcmp(store->checkpoints[i].sync_id, sync_id) == 0)
-            return &store->checkpoints[i];
-    return NULL;
-}
-
-/* NULL when a greater fence holds it, or nobody has taken it. */
-static struct memory_checkpoint *held_checkpoint(struct memory_store *store,
-                                                 const struct checkpoint_ref *checkpoint)
-{
-    struct memory_checkpoint *found = find_checkpoint(store, checkpoint->sync_id);
-    return found != NULL && found->fence == checkpoint->fence ? found : NULL;
-}
-
-static enum outcome fenced(struct err *err)
-{
-    return FAIL(err, OUTCOME_CANCELLED, "fenced", "a newer worker holds the checkpoint");
 }
 
 static void swap_tables(struct memory_store *store, const struct swap_request *request)
@@ -429,11 +490,12 @@ static enum outcome mem_stage_drop(struct session *session, const struct stream_
 {
     CALL(err)
     pthread_mutex_lock(&store_lock);
+    bool is_over = is_ended(session);
     struct memory_table *table = memory_find(session->store, stage->name);
-    if (table != NULL)
+    if (table != NULL && !is_over)
         table->name[0] = '\0';
     pthread_mutex_unlock(&store_lock);
-    return ANSWER(err);
+    return is_over ? ended(err) : ANSWER(err);
 }
 
 static enum outcome mem_checkpoint_take(struct session *session,
@@ -454,7 +516,8 @@ static enum outcome mem_checkpoint_take(struct session *session,
     }
     bool takes = found->fence <= checkpoint->fence;
     if (takes) {
-        found->fence = checkpoint->fence;
+        found->fence = session->fence = checkpoint->fence;
+        text_copy(session->sync_id, sizeof session->sync_id, checkpoint->sync_id);
         *ret_state = found->state[0] == '\0' ? NULL : arena_strdup(arena, found->state);
     }
     pthread_mutex_unlock(&store_lock);
@@ -572,6 +635,8 @@ static enum outcome mem_write_commit(struct writer *writer, const char *state, s
         text_copy(held->state, sizeof held->state, state);
     pthread_mutex_unlock(&store_lock);
     writer->row_count = 0;
+    if (held != NULL && table == NULL)
+        return FAIL(err, OUTCOME_PERMANENT, "target.missing", "the table is gone");
     return holds ? ANSWER(err) : fenced(err);
 }
 

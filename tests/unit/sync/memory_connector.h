@@ -44,6 +44,9 @@ struct memory_config {
 void memory_fail_at(unsigned n, bool after);
 /* That call fails so much later: long enough for other lanes to come to their own commits. */
 void memory_fail_late(int us);
+/* From now on calls come late, by the seed's dice, and one in so many fails, half of these after
+ * their effect; 0 = none. */
+void memory_disturb(uint64_t seed, unsigned one_in);
 /* The n-th batch that is read from now on (1 = the next; 0 = none) comes only when its session is
  * interrupted, as an error; after 10 s as another one. */
 void memory_stall_at(unsigned n);

@@ -191,13 +191,17 @@ static enum outcome take(struct session *session, const struct checkpoint_ref *c
 enum outcome mys_checkpoint_take(struct session *session, const struct checkpoint_ref *checkpoint,
                                  struct arena *arena, const char **ret_state, struct err *err)
 {
+    const char *state;
     TRY(create_table(session, checkpoint, err));
-    TRY(mys_takeover_end_stale(session, checkpoint, err));
+    TRY(mys_takeover_end_stale(session, checkpoint, err)); /* the raise waits for their locks */
+    TRY(mys_takeover_mark(session, checkpoint, err));
     TRY(mys_checkpoint_lock(session, checkpoint, err));
-    enum outcome outcome = take(session, checkpoint, arena, ret_state, err);
+    enum outcome outcome = take(session, checkpoint, arena, &state, err);
     mys_checkpoint_unlock(session, checkpoint);
     TRY(outcome);
-    return mys_takeover_mark(session, checkpoint, err);
+    TRY(mys_takeover_end_stale(session, checkpoint, err));
+    *ret_state = state;
+    return OUTCOME_OK;
 }
 
 enum outcome mys_checkpoint_drop(struct session *session, const struct checkpoint_ref *checkpoint,

@@ -5,7 +5,8 @@
  * or its network is gone the server keeps the transaction's locks, and whoever goes on would wait
  * for them until the server misses the client, which may take hours. So each connection that writes
  * for a sync holds a lock of the server, one of WRITERS_MAX named after the sync, from its fence
- * on, and the next worker with a greater fence ends those who hold one.
+ * on, and the next worker with a greater fence ends those who hold one. It ends nobody once a
+ * greater one than its own stands in the checkpoint.
  */
 #include "mysql/mysql_private.h"
 
@@ -70,7 +71,7 @@ enum outcome mys_takeover_end_stale(struct session *session,
     mys_add_table(&sql, session, &table);
     str_add_text(&sql, " WHERE sync_id = ");
     mys_add_text(&sql, slice_of(checkpoint->sync_id));
-    str_addf(&sql, " AND fence < %lld", (long long)checkpoint->fence);
+    str_addf(&sql, " AND fence <= %lld", (long long)checkpoint->fence);
     TRY(mys_select(session, MYS_TARGET, &sql, &result, err));
     MYSQL_ROW row = mysql_fetch_row(result);
     for (int i = 1; row != NULL && i <= WRITERS_MAX; i++) {

@@ -3,6 +3,11 @@
  *
  * It changes in the transactions of the data only. A take with a greater fence waits for the row
  * lock of a commit under way, then sees its state; the stale worker's next commit finds no row.
+ *
+ * What it does outside of such a transaction (it drops and creates its stage) needs its session: a
+ * take marks its session before it raises the fence, and ends the marked ones afterwards. So of two
+ * takes the later one either ends the earlier one's session, or the earlier one finds its fence
+ * stale.
  */
 #include "pg_private.h"
 
@@ -56,7 +61,8 @@ enum outcome pgc_checkpoint_take(struct session *session, const struct checkpoin
     struct stream_ref table = {checkpoint->schema, HAUL_CHECKPOINT_TABLE, NULL};
     pgc_session_does(session, SIDE_WRITE, "take the checkpoint in", &table);
     TRY(create_table(session, checkpoint, err));
-    TRY(pgc_takeover_end_stale(session, checkpoint, err));
+    TRY(pgc_takeover_end_stale(session, checkpoint, err)); /* the raise waits for their locks */
+    TRY(pgc_takeover_mark(session, checkpoint, err));
     str_add_text(&sql, "INSERT INTO ");
     add_table(&sql, session, checkpoint);
     str_add_text(&sql, " AS c (sync_id, fence) VALUES (");
@@ -72,7 +78,7 @@ enum outcome pgc_checkpoint_take(struct session *session, const struct checkpoin
     char *copy = arena_strdup(arena, state);
     if (copy == NULL && state != NULL)
         return FAIL_NO_MEMORY(err);
-    TRY(pgc_takeover_mark(session, checkpoint, err));
+    TRY(pgc_takeover_end_stale(session, checkpoint, err));
     *ret_state = copy;
     return OUTCOME_OK;
 }

@@ -112,7 +112,12 @@ enum outcome pgc_schema_create(struct session *session, const struct create_requ
         str_add_text(&sql, " ADD PRIMARY KEY ");
         pgc_schema_key(&sql, request->columns, request->key, request->key_count);
     }
-    return pgc_schema_transaction(session, &sql, err);
+    enum outcome outcome = pgc_schema_transaction(session, &sql, err);
+    /* Of two that create it at once one fails in a unique index of the catalogue. */
+    if (outcome == OUTCOME_PERMANENT && strcmp(err->native, "23505") == 0)
+        return FAIL(err, OUTCOME_RETRY, "target.exists",
+                    "postgres: another session creates table %s", request->table.name);
+    return outcome;
 }
 
 static void add_change(struct str *sql, const struct schema_change *change)

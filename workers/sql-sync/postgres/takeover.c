@@ -5,7 +5,8 @@
  * or its network is gone the server keeps the transaction's locks, and whoever goes on would wait
  * for them until the server misses the client, which may take hours. So each session that writes
  * for a sync holds a shared advisory lock, named after the sync, from its fence on, and the next
- * worker with a greater fence ends those who hold it.
+ * worker with a greater fence ends those who hold it. It ends nobody once a greater one than its
+ * own stands in the checkpoint.
  */
 #include "pg_private.h"
 
@@ -48,6 +49,6 @@ enum outcome pgc_takeover_end_stale(struct session *session,
     pgc_sql_table(&sql, session, &table);
     str_add_text(&sql, " c WHERE c.sync_id = ");
     pgc_sql_literal(&sql, checkpoint->sync_id);
-    str_addf(&sql, " AND c.fence < %lld)", (long long)checkpoint->fence);
+    str_addf(&sql, " AND c.fence <= %lld)", (long long)checkpoint->fence);
     return pgc_query_do_str(session, &sql, err);
 }
