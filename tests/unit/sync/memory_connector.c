@@ -31,8 +31,11 @@ static const size_t key[] = {COLUMN_ID};
 struct session {
     struct memory_store *store;
     atomic_bool interrupted;
-    char sync_id[128]; /* what it has taken, */
-    int64_t fence;     /* with this; a greater one ends the session */
+    size_t taken_count;
+    struct taken {
+        char sync_id[128];
+        int64_t fence;
+    } taken[MEMORY_CHECKPOINTS]; /* a greater fence ends the session */
 };
 
 struct reader {
@@ -183,10 +186,22 @@ static enum outcome fenced(struct err *err)
 /* Under the store's lock. */
 static bool is_ended(const struct session *session)
 {
-    if (session->sync_id[0] == '\0')
-        return false;
-    const struct memory_checkpoint *found = find_checkpoint(session->store, session->sync_id);
-    return found != NULL && found->fence > session->fence;
+    for (size_t i = 0; i < session->taken_count; i++) {
+        const struct taken *taken = &session->taken[i];
+        const struct memory_checkpoint *found = find_checkpoint(session->store, taken->sync_id);
+        if (found != NULL && found->fence > taken->fence)
+            return true;
+    }
+    return false;
+}
+
+static void note_taken(struct session *session, const struct memory_checkpoint *checkpoint)
+{
+    if (session->taken_count == MEMORY_CHECKPOINTS)
+        abort();
+    struct taken *taken = &session->taken[session->taken_count++];
+    taken->fence = checkpoint->fence;
+    text_copy(taken->sync_id, sizeof taken->sync_id, checkpoint->sync_id);
 }
 
 static enum outcome ended(struct err *err)
@@ -516,8 +531,8 @@ static enum outcome mem_checkpoint_take(struct session *session,
     }
     bool takes = found->fence <= checkpoint->fence;
     if (takes) {
-        found->fence = session->fence = checkpoint->fence;
-        text_copy(session->sync_id, sizeof session->sync_id, checkpoint->sync_id);
+        found->fence = checkpoint->fence;
+        note_taken(session, found);
         *ret_state = found->state[0] == '\0' ? NULL : arena_strdup(arena, found->state);
     }
     pthread_mutex_unlock(&store_lock);

@@ -11,7 +11,7 @@
 
 #define MEMORY_TABLES 8
 #define MEMORY_ROWS 2048
-#define MEMORY_CHECKPOINTS 16
+#define MEMORY_CHECKPOINTS 64
 
 struct memory_row {
     int64_t id, version;
