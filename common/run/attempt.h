@@ -74,6 +74,7 @@ struct attempt {
     int64_t deadline_us;
     int64_t sequence; /* of the next event */
     int64_t began_us;
+    bool is_placed;            /* its place among those of its subject stands in the ledger */
     bool has_run;              /* its kind was called */
     struct breaker_gate *gate; /* in the arena; NULL = depends on nothing, or not asked yet */
     size_t depends_on[DEPENDENCIES_MAX], depends_count; /* places in the gate */

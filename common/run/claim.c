@@ -95,7 +95,7 @@ static void release_leases(struct dispatcher *d, const struct batch *batch, stru
 
 /* ---- claims ---- */
 
-static enum outcome open_hub(struct dispatcher *d, struct err *err)
+enum outcome dispatch_open_hub(struct dispatcher *d, struct err *err)
 {
     struct pgsql_conf conf = d->rt->conf->hub;
     conf.session_sql = LEDGER_SESSION_SQL;
@@ -108,7 +108,7 @@ static enum outcome open_hub(struct dispatcher *d, struct err *err)
 static enum outcome ask_time(struct dispatcher *d, struct err *err)
 {
     int64_t hub_us = 0;
-    TRY(open_hub(d, err));
+    TRY(dispatch_open_hub(d, err));
     int64_t asked_us = clock_monotonic_us();
     TRY(ledger_now(d->hub, &hub_us, err));
     int64_t answered_us = clock_monotonic_us(), took_us = answered_us - asked_us;
@@ -143,7 +143,7 @@ static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, s
                                 .owner = d->rt->owner,
                                 .max_starts = (int)d->rt->conf->max_starts,
                                 .now_us = fleet_clock_least_us(&d->rt->clock)};
-    TRY(open_hub(d, err));
+    TRY(dispatch_open_hub(d, err));
     return ledger_claim_many(d->hub, &all, arena, ret_claimed, err);
 }
 

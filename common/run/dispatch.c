@@ -141,6 +141,7 @@ static void drop_stale(struct dispatcher *d)
         dispatch_drop(d, attempt_of_item(item));
         item = next;
     }
+    drop_stale_of(d, &d->arrived, &now);
     drop_stale_of(d, &d->parked, &now);
     drop_stale_of(d, &d->suspects, &now);
     d->epoch = now.epoch;
@@ -151,6 +152,17 @@ static void drop_stale(struct dispatcher *d)
 static void settle_without_run(struct runtime *rt, struct attempt *a)
 {
     queue_push(&rt->settling, &a->node);
+}
+
+void dispatch_admit(struct dispatcher *d, struct attempt *a)
+{
+    struct err err = {0};
+    if (share_takes(d, a))
+        return; /* it waits for the others of this round */
+    if (fair_push(&d->fair, &a->item, &err) == OUTCOME_OK)
+        return;
+    a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
+    attempt_over(a, FATE_AGAIN);
 }
 
 static void receive(struct dispatcher *d, struct attempt *a)
@@ -171,11 +183,10 @@ static void receive(struct dispatcher *d, struct attempt *a)
                attempt_not_before_us(a) > fleet_clock_least_us(&rt->clock)) {
         settle_plan_later(a, attempt_not_before_us(a));
         settle_without_run(rt, a);
-    } else if (share_takes(d, a)) {
-        /* It waits for the others of this round. */
-    } else if (fair_push(&d->fair, &a->item, &err) != OUTCOME_OK) {
-        a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
-        attempt_over(a, FATE_AGAIN);
+    } else if (dispatch_needs_place(a)) {
+        attempts_add(&d->arrived, a);
+    } else {
+        dispatch_admit(d, a);
     }
 }
 
@@ -191,6 +202,7 @@ static void take_inbox(struct dispatcher *d, int64_t timeout_us)
         else
             receive(d, a);
     }
+    dispatch_place(d);
     share_make_room(d);
     share_give(d);
 }
@@ -262,7 +274,7 @@ static bool hand_out(struct dispatcher *d)
 
 static int64_t wait_us(const struct dispatcher *d)
 {
-    int64_t wait_us = IDLE_US, now_us = clock_monotonic_us();
+    int64_t wait_us = d->arrived.first == NULL ? IDLE_US : 0, now_us = clock_monotonic_us();
     for (const struct attempt *a = d->parked.first; a != NULL;
          a = a->node.next == NULL ? NULL : attempt_of(a->node.next)) {
         int64_t left_us = a->again_at_us - now_us;

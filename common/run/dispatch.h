@@ -31,6 +31,7 @@ struct dispatcher {
     struct fair fair;
     struct rconn *redis;
     struct pgsql *hub;        /* NULL until it could be reached */
+    struct attempts arrived;  /* ordered; to get their places (place.c) */
     struct attempts parked;   /* to be claimed again at their time; in flight */
     struct attempts suspects; /* to be claimed one at a time; in flight */
     struct attempts moved;    /* to the bulk topic (run/share); on their way to the settler */
@@ -65,6 +66,14 @@ struct batch {
     size_t count;
 };
 
+/* Its kind is ordered, and it may have no place in the ledger yet. */
+bool dispatch_needs_place(const struct attempt *a);
+/* Gives their places to those that have arrived, and admits them. */
+void dispatch_place(struct dispatcher *d);
+/* Into the fair queue, or to the bulk topic. */
+void dispatch_admit(struct dispatcher *d, struct attempt *a);
+/* No-op while it is open. */
+MUST_USE enum outcome dispatch_open_hub(struct dispatcher *d, struct err *err);
 /* Leases and claims; hands each one on. */
 void dispatch_claim(struct dispatcher *d, struct batch *batch);
 /* Asks the hub for its time now and then. */

@@ -1,4 +1,5 @@
-/* ledger: a worker's calls, one SQL function each (schemas/hub/0003_batch.sql, 0006_wait.sql). */
+/* ledger: a worker's calls, one SQL function each (schemas/hub/0003_batch.sql, 0006_wait.sql,
+ * 0008_place.sql). */
 #include "run/ledger.h"
 
 #include "run/ledger_row.h"
@@ -14,6 +15,10 @@ static const char claim_sql[] =
     " FROM haul.ledger_claim_many($1::text[], $2::text[], $3::text[], $4::text[], $5::int[],"
     " $6::int[], $7::bigint[], $8::text[], $9::int[], $10::bigint[], $11::bool[], $12::text[],"
     " $13::bigint[], $14::bool[], $15, $16, $17::int, $18::bigint)";
+
+static const char place_sql[] =
+    "SELECT haul.ledger_place_many($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],"
+    " $6::int[], $7::bigint[], $8::text[], $9)";
 
 static const char settle_sql[] =
     "SELECT " ANSWER_COLUMNS
@@ -59,6 +64,13 @@ static const struct pgsql_column claim_columns[] = {
     TEXT(ledger_claim, dedupe_key),
     INT64(ledger_claim, dedupe_window_us),
     BOOL(ledger_claim, is_alone),
+};
+
+static const struct pgsql_column place_columns[] = {
+    TEXT(ledger_claim, job_id),        TEXT(ledger_claim, workspace_id),
+    TEXT(ledger_claim, kind),          TEXT(ledger_claim, subject),
+    TEXT(ledger_claim, first_topic),   INT(ledger_claim, first_partition),
+    INT64(ledger_claim, first_offset), TEXT(ledger_claim, dedupe_key),
 };
 
 /* A settlement as the function takes it. */
@@ -236,6 +248,17 @@ enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *cla
         ret_claimed[number].verdict = (enum ledger_verdict)verdict;
     }
     return OUTCOME_OK;
+}
+
+enum outcome ledger_place_many(struct pgsql *db, const struct ledger_claims *jobs,
+                               struct arena *arena, struct err *err)
+{
+    struct pgsql_structs structs = {jobs->items, sizeof *jobs->items, jobs->count};
+    size_t arrays = COUNT_OF(place_columns);
+    const char *params[PARAMS_MAX];
+    TRY(add_arrays(structs, place_columns, arrays, arena, params, err));
+    params[arrays] = jobs->worker;
+    return pgsql_run(db, place_sql, (struct pgsql_params){params, arrays + 1}, NULL, err);
 }
 
 static const char *or_null(const char *text)

@@ -72,6 +72,12 @@ MUST_USE enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_cl
                                         struct arena *arena, struct ledger_claimed *ret_claimed,
                                         struct err *err);
 
+/* One statement. Jobs of ordered kinds that nobody has claimed yet get their places, in this order:
+ * from now on later ones of their subjects are behind them. Of a job that is known nothing changes.
+ * It has reached the hub's disk. Uses no more of a claim than what says which job it is. */
+MUST_USE enum outcome ledger_place_many(struct pgsql *db, const struct ledger_claims *jobs,
+                                        struct arena *arena, struct err *err);
+
 /* How a start ended. Compare-and-set on the fence. */
 struct ledger_settlement {
     const char *job_id;

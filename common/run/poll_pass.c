@@ -21,7 +21,7 @@ bool poller_has_enough_passing(const struct poller *poller)
     return poller->passing >= PASSING_MAX || poller->passing_bytes >= PASSING_BYTES_MAX;
 }
 
-/* Jobs with an order key stay: by another topic they could overtake each other. */
+/* Jobs with an order key stay: they need their places first, which the dispatcher gets them. */
 static bool goes_on(const struct poller *poller, const struct delivery *delivery)
 {
     const struct runtime *rt = poller->rt;

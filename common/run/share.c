@@ -53,7 +53,7 @@ static bool takes_long(const struct dispatcher *d, int64_t backlog)
 static bool may_move(const struct attempt *a)
 {
     return a->delivery->lane == LANE_JOBS && a->delivery->priority != JOB_BULK &&
-           a->item.order_key == 0 && a->outcome == OUTCOME_OK;
+           (a->item.order_key == 0 || a->is_placed) && a->outcome == OUTCOME_OK;
 }
 
 /* ---- who has more than its share ---- */

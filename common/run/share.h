@@ -10,12 +10,13 @@
  *     HAUL_WORKSPACE_BACKLOG_MS at the pace of the last seconds (model/pace). So jobs that the
  *     worker gets through sooner than anybody would notice stay. What is unread counts only where
  *     a job keeps all threads for longer than it takes to move one.
- * Jobs that came by the bulk topic count for nothing in this. Jobs with an order key stay where
- * they are: by another topic they could overtake each other.
+ * Jobs that came by the bulk topic count for nothing in this. Jobs with an order key move once they
+ * have their places in the ledger (place.c): those of their subject that come later wait for them
+ * there. Without one, which are those put back and kinds without a ledger, they stay.
  *
- * Once it is so, its jobs are passed on as the bytes that they are (poll_pass.c), none of them
- * decoded or put in the queue, until what waits here of it is half of what is free, or is worked
- * off soon.
+ * Once it is so, its jobs without an order are passed on as the bytes that they are (poll_pass.c),
+ * none of them decoded or put in the queue, until what waits here of it is half of what is free, or
+ * is worked off soon.
  *
  * Is:      looked at for each job that comes; and ten times a second for the workspace that has
  *          most, whose newest jobs make room: a burst may come before the pace is known, or jobs

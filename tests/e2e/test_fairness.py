@@ -48,12 +48,13 @@ def test_a_workspace_has_a_cap_over_all_workers(runtime):
     runtime.wait_committed()
 
 
-def flood(runtime, kind, count, headers=None, **data):
-    """Very many jobs of one workspace, at once; what was sent, by its key."""
+def flood(runtime, kind, count, headers=None, subjects=None, **data):
+    """Very many jobs of one workspace, at once; what was sent last, by its key."""
     sent = {}
     producer = runtime.haul.servers.producer("plain")
     for i in range(count):
-        job = make_job(kind, {"workspace_id": "greedy", **data}, f"{runtime.haul.prefix}flood{i}", subject=f"s{i}")
+        job = make_job(kind, {"workspace_id": "greedy", **data}, f"{runtime.haul.prefix}flood{i}",
+                       subject=f"s{i % (subjects or count)}")
         producer.poll(0)
         while True:
             try:
@@ -73,14 +74,17 @@ def begun_before(runtime, job):
     return sum(event["state"] == "started" and event["time"] < began for event in events)
 
 
-@pytest.mark.parametrize("workers, threads, count", [(2, 2, 10000), (1, 64, 20000)])
-def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime, workers, threads, count):
+DEPEND, ORDERED = {"kind": "depend", "on": "x"}, {"kind": "effect"}
+
+
+@pytest.mark.parametrize("workers, threads, count, what", [(2, 2, 10000, DEPEND), (1, 64, 20000, DEPEND), (2, 2, 10000, ORDERED)])
+def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime, workers, threads, count, what):
     """HAUL_TEST_FLOOD=100000 is the size that is promised; the tests run a tenth or a fifth of it.
 
     By 64 threads the buffer alone is soon worked off: it is what stands unread that takes long.
     """
     count = int(os.environ.get("HAUL_TEST_FLOOD", count))
-    flood(runtime, "depend", count, sleep_ms=5, on="x")  # before: how fast that goes is the machine's
+    flood(runtime, count=count, sleep_ms=5, **what)  # before: how fast that goes is the machine's
     for _ in range(workers):
         runtime.start(HAUL_JOB_THREADS=threads)
     lone = [runtime.send("noop", workspace_id="lone", job_id=f"{runtime.haul.prefix}lone{i}") for i in range(10)]
@@ -89,6 +93,20 @@ def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime, wor
     assert sum(worker.metric("haul_jobs_demoted_total") for worker in runtime.haul.workers) > count / 2
     # How soon is measured by `tools/bench runtime`.
     assert max(begun_before(runtime, job) for job in lone) < count / 2
+
+
+def test_what_moves_keeps_its_order(runtime):
+    """Jobs of one subject run one after the other, as they were sent, by whatever topic they came."""
+    count, subjects = 900, 90
+    workers = [runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2) for _ in range(2)]
+    flood(runtime, "effect", count, subjects=subjects, sleep_ms=20)
+    jobs = [f"{runtime.haul.prefix}flood{i}" for i in range(count)]
+    for job in jobs:
+        runtime.haul.wait_succeeded(job)
+    assert sum(worker.metric("haul_jobs_demoted_total") for worker in workers) > count / 4
+    runs = spans(runtime, jobs)
+    for i in range(subjects, count):
+        assert runs[i - subjects][1] <= runs[i][0], i
 
 
 def test_what_moves_stays_as_it_was(bare_haul):

@@ -651,14 +651,15 @@ def test_a_claim_whose_answer_was_lost_is_one_start(runtime):
     assert first[2] < again[2] < other[2]
 
 
-def claim_many(runtime, *jobs, redrives=0):
-    """The answers by number, of claims of a process of its own."""
+def claim_many(runtime, *jobs, redrives=0, subject=None):
+    """The answers by number, of claims of a process of its own; with a subject they are ordered."""
     count = len(jobs)
     return {row[0]: row[1:] for row in runtime.hub.query(
         "SELECT number, verdict, fence FROM haul.ledger_claim_many(%s, %s, %s, %s::text[], %s, %s, %s::bigint[], %s, %s,"
         " %s::bigint[], %s, %s::text[], %s::bigint[], %s, 'testkind', 'a', 3, 0)",
-        list(jobs), ["w"] * count, ["effect"] * count, [None] * count, [1] * count, [redrives] * count, [0] * count,
-        ["t"] * count, [0] * count, [0] * count, [False] * count, [None] * count, [0] * count, [False] * count)}
+        list(jobs), ["w"] * count, ["effect"] * count, [subject] * count, [1] * count, [redrives] * count, [0] * count,
+        ["t"] * count, [0] * count, [0] * count, [subject is not None] * count, [None] * count, [0] * count,
+        [False] * count)}
 
 
 def settle_many(runtime, fences, state="succeeded"):
@@ -692,6 +693,43 @@ def test_a_batch_of_new_jobs_and_others(runtime):
     assert settle_many(runtime, {"e": fence("e"), "d": twice[1][1]}) == {0: "ours", 2: "fenced"}
     assert settle_many(runtime, {"d": twice[1][1]}) == {1: "fenced"}
     assert claim_many(runtime, "a", "e") == {1: ("done", all_new[0][1] + 1), 2: ("done", mixed[0][1] + 2)}
+
+
+def place_many(runtime, *jobs, subject="s"):
+    """As they are read."""
+    count = len(jobs)
+    runtime.hub.query("SELECT haul.ledger_place_many(%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], 'testkind')",
+                      list(jobs), ["w"] * count, ["effect"] * count, [subject] * count, ["t"] * count, [0] * count,
+                      [0] * count, [None] * count)
+
+
+def verdict(runtime, job):
+    return claim_many(runtime, job, subject="s")[1]
+
+
+def test_places_are_those_of_reading(runtime):
+    """Who was read earlier goes first, whoever claims first; a place that is given again is the one it has."""
+    place_many(runtime, *"bdac")
+    place_many(runtime, "other", subject="another")
+    place_many(runtime, "c", "e", "d")
+    assert {runtime.ledger(job).state for job in "abcde"} == {"waiting"}
+    for number, job in enumerate("bdace"):
+        for later in "bdace"[number + 1:]:
+            assert verdict(runtime, later)[0] == "behind", (job, later)
+        run, fence = verdict(runtime, job)
+        assert run == "run"
+        place_many(runtime, job)  # it is delivered again
+        assert runtime.ledger(job).state == "running"
+        assert settle_many(runtime, {job: fence}) == {0: "ours"}
+        place_many(runtime, job)
+        assert verdict(runtime, job)[0] == "done"
+    assert claim_many(runtime, "other", subject="another")[1][0] == "run"
+
+
+def test_a_place_is_the_job_s_to_cancel(runtime):
+    place_many(runtime, "a", "b")
+    assert runtime.haul.run("cancel", "a", "--json").json["verdict"] == "cancelled"
+    assert verdict(runtime, "b")[0] == "run" and verdict(runtime, "a")[0] == "done"
 
 
 def test_one_that_was_cancelled_before_it_came_is_among_new_ones(runtime):

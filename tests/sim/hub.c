@@ -356,6 +356,24 @@ enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *cla
     return OUTCOME_OK;
 }
 
+enum outcome ledger_place_many(struct pgsql *db, const struct ledger_claims *jobs_read,
+                               struct arena *arena, struct err *err)
+{
+    (void)arena;
+    TRY(begin_call(db, err));
+    for (size_t i = 0; i < jobs_read->count; i++) {
+        struct job *job = must_find(jobs_read->items[i].job_id);
+        if (job->row.state != ROW_NONE)
+            continue;
+        note_undo((struct undo){.job = job, .row = job->row});
+        job->row = (struct row){
+            .state = ROW_WAITING, .attempt = jobs_read->items[i].attempt, .place = ++last_place};
+        trace("ledger", "%s has place %lld", job->id, (long long)job->row.place);
+    }
+    write_down();
+    return service_return(hub, err);
+}
+
 /* ---- the end of a start ---- */
 
 static void judge_deadline(const struct job *job, const struct err *error)

@@ -31,6 +31,16 @@ MUTATIONS = {
          "    return outbox_send(&rt->outbox, &record, NULL, err);"),
     "ordered jobs pass on":
         ("poll_pass.c", "    return kind != NULL && !kind->kind->ordered;", "    return kind != NULL;"),
+    "an ordered job moves without its place":
+        ("place.c", "    return ledger_place_many(d->hub, &all, &arena, err);", "    (void)all;\n    return OUTCOME_OK;"),
+    "places that could not be had are in another order":
+        ("place.c", "            put_back(d, &batch);",
+         "            (void)put_back;\n            for (size_t i = batch.count; i-- > 0;)\n"
+         "                attempts_add(&d->arrived, batch.items[i]);"),
+    "who could not have a place goes on without":
+        ("place.c", "            put_back(d, &batch);",
+         "            (void)put_back;\n            for (size_t i = 0; i < batch.count; i++)\n"
+         "                dispatch_admit(d, batch.items[i]);"),
     "the highest offset is committed":
         ("partitions.c", ".offset = it->map.committed,", ".offset = it->map.next,"),
     "a map of another offset":

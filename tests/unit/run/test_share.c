@@ -165,6 +165,10 @@ static void some_never_move(void)
     urgent->delivery->priority = JOB_INTERACTIVE;
     CHECK(!decide(stage, ordered) && !decide(stage, bulk) && !decide(stage, retry));
     CHECK(!decide(stage, bad));
+    struct attempt *placed = arrive(stage, 1);
+    placed->item.order_key = 8;
+    placed->is_placed = true;
+    CHECK(decide(stage, placed));
     CHECK(decide(stage, urgent));
     end(stage);
 }
