@@ -198,7 +198,7 @@ enum outcome ledger_place_many(struct pgsql *db, const struct ledger_claims *job
     (void)jobs;
     (void)arena;
     pthread_mutex_lock(&lock);
-    enum outcome outcome = take_fault(&fail_hub, "hub.down", err);
+    enum outcome outcome = take_fault(&fail_hub, "hub.unreachable", err);
     pthread_mutex_unlock(&lock);
     return outcome;
 }

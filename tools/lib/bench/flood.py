@@ -10,8 +10,9 @@ from bench.noops import STATES, Noops, started_at
 from bench.process import cpu_of, memory_mb
 
 JOBS, LONE_JOBS = 100_000, 24
-KIND, LONE_KIND = "depend", "noop"
-DATA = ',"on":"x","sleep_ms":5'  # 100,000 of them are minutes of work for one worker
+LONE_KIND = "noop"
+# 100,000 of them are minutes of work for one worker. Those in order, each of a subject of its own, as syncs are.
+KINDS = {"flood": ("depend", ',"on":"x","sleep_ms":5'), "ordered_flood": ("effect", ',"sleep_ms":5')}
 WAIT_S = 60
 
 
@@ -31,8 +32,9 @@ class Flooded(NamedTuple):
 class Flood(Noops):
     """A worker that has nothing to do until the flood comes."""
 
-    def __init__(self, bench, redis_database):
-        super().__init__(bench, KIND, redis_database=redis_database)
+    def __init__(self, bench, name, redis_database):
+        super().__init__(bench, KINDS[name][0], redis_database=redis_database)
+        self.data = KINDS[name][1]
         self.hub.query("CREATE TABLE effects (job_id text, attempt int, fence bigint, done bool DEFAULT false)")
         self.hub.query("GRANT SELECT, INSERT, UPDATE ON effects TO haul_worker")
         self.producer = Producer({**bench.servers.kafka_options(), "linger.ms": 5, "queue.buffering.max.messages": 2 * JOBS})
@@ -42,7 +44,7 @@ class Flood(Noops):
         self._forget()
         self._begin_at_the_end(group)
         events = Topic(self.bench.servers, self.events_topic)
-        jobs = [(job_text(KIND, job_id, "greedy", DATA), job_id) for job_id in job_ids(JOBS)]
+        jobs = [(job_text(self.kind, job_id, "greedy", self.data), job_id) for job_id in job_ids(JOBS)]
         lone = [(job_text(LONE_KIND, job_id, f"of-{job_id}"), job_id) for job_id in job_ids(LONE_JOBS, "01JL")]
         worker = self._start(group)
         try:

@@ -116,9 +116,10 @@ def runtime_table(result):
     if memory:
         notes.append(f"A worker with nothing to do holds {memory['idle_mb']:.0f} MB, and {memory['partition_kb']:.0f} "
                      "KB for each partition beyond twelve.")
-    if rounds := result.get("flood", {}).get("rounds"):
-        notes.append(f"Right behind {result['flood']['jobs']:,} jobs of one workspace the last of {result['flood']['lone_jobs']} lone "
-                     f"jobs of others began {median(one['longest_wait_ms'] for one in rounds):.0f} ms after the flood had been sent.")
+    for name, what in {"flood": "jobs", "ordered_flood": "jobs of a kind that keeps an order"}.items():
+        if rounds := result.get(name, {}).get("rounds"):
+            notes.append(f"Right behind {result[name]['jobs']:,} {what} of one workspace the last of {result[name]['lone_jobs']} lone "
+                         f"jobs of others began {median(one['longest_wait_ms'] for one in rounds):.0f} ms after the flood had been sent.")
     return "\n".join(lines) + "\n\n" + " ".join(notes + _missed(result))
 
 

@@ -128,7 +128,7 @@ class Runtime:
         self.bench.topic = self.kinds["idle"].jobs_topic
         self.bench.events = self.kinds["idle"].haul.prefix + "loop"
         self.kinds["idle"].haul.topics.create(self.bench.events, partitions=PARTITIONS)
-        self.latencies, self.memory, self.floods = {}, {}, []
+        self.latencies, self.memory, self.floods = {}, {}, {}
 
     def contenders(self):
         found = {name: peer.run for name, peer in self.others.items()}
@@ -169,11 +169,13 @@ class Runtime:
         print(f"memory: {self.memory}", flush=True)
 
     def measure_flood(self):
-        with closing(flood.Flood(self.bench, FLOOD_REDIS_DATABASE)) as flooded:
-            for _ in range(self.options.runs):
-                self.bench.settle()
-                self.floods.append(flooded.round().as_json())
-                print(f"flood of {flood.JOBS}: {self.floods[-1]}", flush=True)
+        for name in flood.KINDS:
+            rounds = self.floods[name] = []
+            with closing(flood.Flood(self.bench, name, FLOOD_REDIS_DATABASE)) as flooded:
+                for _ in range(self.options.runs):
+                    self.bench.settle()
+                    rounds.append(flooded.round().as_json())
+                    print(f"{name} of {flood.JOBS}: {rounds[-1]}", flush=True)
 
     def run(self):
         print(f"haul: {' '.join(f'{name}={value}' for name, value in SETTINGS.items())}", flush=True)
@@ -209,10 +211,10 @@ class Runtime:
         if self.memory:
             self.bars.at_most("worker_idle_mb", self.memory["idle_mb"], IDLE_LIMIT_MB)
             self.bars.at_most("worker_partition_kb", self.memory["partition_kb"], PARTITION_LIMIT_KB)
-        if self.floods:
-            longest = statistics.median(found["longest_wait_ms"] for found in self.floods)
-            self.bars.at_most("flood_longest_wait_ms", longest, FLOOD_WAIT_LIMIT_MS)
-            self.bars.at_most("flood_peak_mb", max(found["peak_mb"] for found in self.floods), PEAK_LIMIT_MB)
+        for name, rounds in self.floods.items():
+            longest = statistics.median(found["longest_wait_ms"] for found in rounds)
+            self.bars.at_most(f"{name}_longest_wait_ms", longest, FLOOD_WAIT_LIMIT_MS)
+            self.bars.at_most(f"{name}_peak_mb", max(found["peak_mb"] for found in rounds), PEAK_LIMIT_MB)
         self.bars.at_most("events_untold", sum(noops.untold for noops in self.kinds.values()), 0)
         if any(name.startswith("haul") for name in self.speeds.items):
             self.bars.at_most("worker_peak_mb", self.speeds.peak_mb("haul idle", "haul noop"), PEAK_LIMIT_MB)
@@ -228,7 +230,8 @@ class Runtime:
                   "server_settings": [*SERVER_OPTIONS[1::2], f"KAFKA_HEAP_OPTS={os.environ['KAFKA_HEAP_OPTS']}"],
                   "left_out": self.missing,
                   "speeds": self.speeds.as_json(), "latency": self.latencies, "memory": self.memory,
-                  "flood": {"jobs": flood.JOBS, "lone_jobs": flood.LONE_JOBS, "rounds": self.floods},
+                  **{name: {"jobs": flood.JOBS, "lone_jobs": flood.LONE_JOBS, "rounds": rounds}
+                     for name, rounds in self.floods.items()},
                   "bars": self.bars.items}
         RESULTS.mkdir(parents=True, exist_ok=True)
         path = RESULTS / time.strftime("runtime-%Y-%m-%dT%H%M%S.json")

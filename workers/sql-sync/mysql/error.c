@@ -111,8 +111,7 @@ static const struct known known_errors[] = {
     /* what there is */
     {1146, OUTCOME_PERMANENT, MISSING, "check schema and name; names may be case-sensitive"},
     {1051, OUTCOME_PERMANENT, MISSING, NULL},
-    {1050, OUTCOME_RETRY, NULL, NULL, "target.exists",
-     "it has just come into being: the next attempt looks again"},
+    {1050, OUTCOME_PERMANENT, NULL, NULL, "target.exists", NULL},
     {1054, OUTCOME_PERMANENT, NULL, "stream.columns", "target.columns",
      "the table's columns have changed: discover it again"},
     {1136, OUTCOME_PERMANENT, NULL, NULL, "target.columns", NULL},

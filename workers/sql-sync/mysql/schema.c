@@ -158,8 +158,18 @@ static enum outcome create_like(struct session *session, const struct create_req
 enum outcome mys_table_create(struct session *session, const struct create_request *request,
                               struct err *err)
 {
-    return request->like != NULL ? create_like(session, request, err)
-                                 : create_plain(session, request, err);
+    struct err first = {0};
+    enum outcome outcome = request->like != NULL ? create_like(session, request, &first)
+                                                 : create_plain(session, request, &first);
+    if (outcome == OUTCOME_OK)
+        return OUTCOME_OK;
+    if (err != NULL)
+        *err = first;
+    if (strcmp(first.code, "target.exists") != 0)
+        return outcome;
+    FAIL(err, OUTCOME_RETRY, "target.exists", "mysql: table %s has just come into being",
+         request->table.name);
+    return err_hint(err, "the next attempt looks again");
 }
 
 static enum outcome add_change(struct str *sql, const struct mys_ddl *ddl,

@@ -93,6 +93,7 @@ static void add_columns_like(struct str *sql, const struct session *session,
 enum outcome pgc_schema_create(struct session *session, const struct create_request *request,
                                struct err *err)
 {
+    struct err first = {0};
     STR_AUTO struct str sql = SQL_NEW;
     pgc_session_does(session, SIDE_WRITE, "create", &request->table);
     str_add_text(&sql, "CREATE TABLE ");
@@ -112,12 +113,17 @@ enum outcome pgc_schema_create(struct session *session, const struct create_requ
         str_add_text(&sql, " ADD PRIMARY KEY ");
         pgc_schema_key(&sql, request->columns, request->key, request->key_count);
     }
-    enum outcome outcome = pgc_schema_transaction(session, &sql, err);
-    /* Of two that create it at once one fails in a unique index of the catalogue. */
-    if (outcome == OUTCOME_PERMANENT && strcmp(err->native, "23505") == 0)
-        return FAIL(err, OUTCOME_RETRY, "target.exists",
-                    "postgres: another session creates table %s", request->table.name);
-    return outcome;
+    enum outcome outcome = pgc_schema_transaction(session, &sql, &first);
+    if (outcome == OUTCOME_OK)
+        return OUTCOME_OK;
+    if (err != NULL)
+        *err = first;
+    /* Of two that create it at once one may fail in a unique index of the catalogue. */
+    if (strcmp(first.native, "42P07") != 0 && strcmp(first.native, "23505") != 0)
+        return outcome;
+    FAIL(err, OUTCOME_RETRY, "target.exists", "postgres: table %s has just come into being",
+         request->table.name);
+    return err_hint(err, "the next attempt looks again");
 }
 
 static void add_change(struct str *sql, const struct schema_change *change)
