@@ -43,7 +43,7 @@ static const struct field envelope_fields[] = {
     {.name = "subject",
      .type = FIELD_STRING,
      .min = 1,
-     .max = 512,
+     .max = JOB_SUBJECT_MAX,
      .offset = offsetof(struct envelope, subject),
      .doc = "The order key, also the record's Kafka key; the id when absent."},
     {.name = "time",
@@ -107,20 +107,20 @@ static enum outcome decode_type(const char *type, struct arena *arena, const cha
     return OUTCOME_OK;
 }
 
-static bool is_visible_ascii(const char *text)
+bool job_is_id(struct slice text)
 {
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c < '!' || *c > '~')
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '!' || text.data[i] > '~')
             return false;
     }
-    return true;
+    return text.len > 0 && text.len <= JOB_ID_MAX;
 }
 
 static enum outcome check_envelope(const struct envelope *envelope, struct err *err)
 {
     if (strcmp(envelope->specversion, "1.0") != 0)
         return FAIL(err, OUTCOME_POISON, "job.envelope", "specversion is not 1.0");
-    if (!is_visible_ascii(envelope->id))
+    if (!job_is_id(slice_of(envelope->id)))
         return FAIL(err, OUTCOME_POISON, "job.id", "id has characters beyond visible ASCII");
     if (envelope->datacontenttype != NULL &&
         strncmp(envelope->datacontenttype, "application/json", 16) != 0)
@@ -159,8 +159,7 @@ enum outcome job_decode(const struct jval *envelope, struct arena *arena, struct
 const char *job_peek_id(const struct jval *envelope)
 {
     const char *id = jval_text(envelope, "id", "");
-    bool usable = id[0] != '\0' && strlen(id) <= JOB_ID_MAX && is_visible_ascii(id);
-    return usable ? id : NULL;
+    return job_is_id(slice_of(id)) ? id : NULL;
 }
 
 /* ---- the payload ---- */
@@ -172,7 +171,7 @@ static const struct field common_fields[] = {
      .type = FIELD_STRING,
      .flags = FIELD_REQUIRED,
      .min = 1,
-     .max = 128,
+     .max = JOB_WORKSPACE_MAX,
      .offset = offsetof(struct job_common, workspace_id),
      .doc = "The workspace that the job works for."},
     {.name = "priority",

@@ -17,6 +17,8 @@
 #include "base/field_join.h"
 
 #define JOB_ID_MAX 128
+#define JOB_SUBJECT_MAX 512   /* characters */
+#define JOB_WORKSPACE_MAX 128 /* characters */
 #define JOB_KIND_MAX 64
 #define JOB_ATTEMPT_MAX 1000 /* headers that claim more are taken for this */
 #define JOB_TYPE_PREFIX "haul.job."
@@ -56,17 +58,21 @@ struct job {
 MUST_USE enum outcome job_decode(const struct jval *envelope, struct arena *arena,
                                  struct job *ret_job, struct err *err);
 
+/* 1 to 128 visible ASCII characters. */
+bool job_is_id(struct slice text);
+
 /* The id of an envelope that may be broken otherwise, for events and records; NULL = none. */
 const char *job_peek_id(const struct jval *envelope);
 
 /*
- * What a record says of its kind and workspace, without a tree of it. False: it is not as plain as
- * most are (a name there twice, an escape or anything beyond ASCII in what is looked at), or no job
- * at all: then it has to be decoded to know. True says nothing about the rest of it. The texts
- * point into the record.
+ * What a record says of its job, without a tree of it. False: it is not as plain as most are (a
+ * name there twice, an escape or anything beyond ASCII in what is looked at), or no job at all:
+ * then it has to be decoded to know. True says nothing about the rest of it. The texts point into
+ * the record, and are as long as they may be.
  */
 struct job_glance {
-    struct slice kind, workspace_id;
+    struct slice id, kind, subject, workspace_id;
+    bool has_conditions; /* it may have to wait for a time, or to be the first of its dedupe key */
 };
 bool job_glance(struct slice record, struct job_glance *ret_glance);
 

@@ -124,17 +124,32 @@ static bool is_framed(struct slice *text, const char *before, const char *after)
     return true;
 }
 
+static bool is_within(struct slice text, size_t max)
+{
+    return text.len > 0 && text.len <= max;
+}
+
 bool job_glance(struct slice record, struct job_glance *ret_glance)
 {
-    struct job_glance glance;
-    struct wanted data[] = {{.name = "workspace_id", .text = &glance.workspace_id}};
-    struct wanted envelope[] = {{.name = "type", .text = &glance.kind},
-                                {.name = "data", .inside = data, .inside_count = 1}};
+    struct job_glance glance = {.has_conditions = false};
+    struct slice not_before = {NULL, 0}, dedupe_key = {NULL, 0};
+    struct wanted data[] = {{.name = "workspace_id", .text = &glance.workspace_id},
+                            {.name = "not_before", .text = &not_before},
+                            {.name = "dedupe_key", .text = &dedupe_key}};
+    struct wanted envelope[] = {{.name = "id", .text = &glance.id},
+                                {.name = "type", .text = &glance.kind},
+                                {.name = "subject", .text = &glance.subject},
+                                {.name = "data", .inside = data, .inside_count = 3}};
     struct scan s = {record.data, record.data + record.len};
-    if (record.data == NULL || !read_object(&s, envelope, 2) || peek(&s) != '\0' ||
-        !envelope[0].is_seen || !data[0].is_seen ||
-        !is_framed(&glance.kind, JOB_TYPE_PREFIX, JOB_TYPE_SUFFIX))
+    if (record.data == NULL || !read_object(&s, envelope, 4) || peek(&s) != '\0')
         return false;
+    if (glance.subject.data == NULL)
+        glance.subject = glance.id;
+    if (!is_framed(&glance.kind, JOB_TYPE_PREFIX, JOB_TYPE_SUFFIX) || !job_is_id(glance.id) ||
+        !is_within(glance.workspace_id, JOB_WORKSPACE_MAX) ||
+        !is_within(glance.subject, JOB_SUBJECT_MAX))
+        return false;
+    glance.has_conditions = not_before.data != NULL || dedupe_key.data != NULL;
     *ret_glance = glance;
     return true;
 }

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#define WORKSPACE_ID_MAX 512 /* bytes of its 128 characters */
+#define WORKSPACE_BYTES_MAX (4 * JOB_WORKSPACE_MAX)
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 /* Attempts that are kept for reuse: under load nearly all, or each job would take and give two
  * blocks too large for the heap's caches; at rest as many as a burst of records. None where
@@ -190,18 +190,41 @@ enum outcome attempt_check_deadline(const struct attempt *a, struct err *err)
                 "the job's deadline had passed before it was started");
 }
 
+/* Who the job is, by what a look at its record said. */
+static enum outcome note_glance(struct attempt *a, const struct job_glance *glance, struct err *err)
+{
+    const char *id = arena_strndup(&a->arena, glance->id.data, glance->id.len);
+    const char *workspace_id =
+        arena_strndup(&a->arena, glance->workspace_id.data, glance->workspace_id.len);
+    TRY_ALLOC(id, err);
+    TRY_ALLOC(workspace_id, err);
+    a->id = id;
+    a->workspace_id = workspace_id;
+    return OUTCOME_OK;
+}
+
+/* What was seen at a glance may have a place in the ledger: it ends under its name. */
+static enum outcome refuse_text(struct attempt *a, struct err *err)
+{
+    struct job_glance glance;
+    struct err memory = {0};
+    if (job_glance(a->delivery->message.value, &glance) &&
+        note_glance(a, &glance, &memory) != OUTCOME_OK)
+        return *err = memory, memory.outcome;
+    err->outcome = OUTCOME_POISON;
+    return err_prefix(err, "not a job");
+}
+
 static enum outcome decode_job(struct attempt *a, struct err *err)
 {
     const struct jval *envelope = NULL;
     enum outcome outcome = jread_object(a->delivery->message.value, &a->arena, &envelope, err);
-    if (outcome == OUTCOME_PERMANENT) {
-        err->outcome = OUTCOME_POISON;
-        return err_prefix(err, "not a job");
-    }
+    if (outcome == OUTCOME_PERMANENT)
+        return refuse_text(a, err);
     TRY(outcome);
     a->id = job_peek_id(envelope);
     a->workspace_id = jval_text(jval_get(envelope, "data"), "workspace_id", "");
-    if (strlen(a->workspace_id) > WORKSPACE_ID_MAX)
+    if (strlen(a->workspace_id) > WORKSPACE_BYTES_MAX)
         a->workspace_id = ""; /* which its table will refuse; the hub must not */
     TRY(job_decode(envelope, &a->arena, &a->job, err));
     a->kind_name = a->job.kind;
@@ -243,8 +266,23 @@ static void set_item(struct attempt *a)
     a->item.tenant = attempt_number_of(slice_of(a->workspace_id));
     a->item.priority = (enum fair_priority)priority_of(a);
     a->item.cost = 1;
-    if (is_ordered(a))
-        a->item.order_key = (a->item.tenant ^ attempt_number_of(slice_of(a->job.subject))) | 1;
+    a->item.order_key =
+        is_ordered(a) ? (a->item.tenant ^ attempt_number_of(slice_of(a->job.subject))) | 1 : 0;
+}
+
+enum outcome attempt_glance(struct attempt *a, const struct kind_entry *kind,
+                            const struct job_glance *glance, struct err *err)
+{
+    const char *subject = arena_strndup(&a->arena, glance->subject.data, glance->subject.len);
+    TRY_ALLOC(subject, err);
+    TRY(read_trail(a, err));
+    TRY(note_glance(a, glance, err));
+    a->kind = kind;
+    a->kind_number = (size_t)(kind - a->rt->kinds);
+    a->kind_name = kind->kind->name;
+    a->job.subject = subject;
+    set_item(a);
+    return OUTCOME_OK;
 }
 
 /* It will not fit the next time either: nothing is kept of it but what its dead letter says. */
@@ -263,6 +301,8 @@ static enum outcome refuse_large(struct attempt *a, struct err *err)
 
 enum outcome attempt_decode(struct attempt *a, struct err *err)
 {
+    if (a->id != NULL)
+        forget_record(a); /* what was glanced at */
     TRY(read_trail(a, err));
     a->outcome = decode_job(a, &a->err);
     if (a->outcome == OUTCOME_RETRY && a->arena.capped)

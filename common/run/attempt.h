@@ -75,6 +75,7 @@ struct attempt {
     int64_t sequence; /* of the next event */
     int64_t began_us;
     bool is_placed;            /* its place among those of its subject stands in the ledger */
+    bool is_glanced;           /* not decoded yet */
     bool has_run;              /* its kind was called */
     struct breaker_gate *gate; /* in the arena; NULL = depends on nothing, or not asked yet */
     size_t depends_on[DEPENDENCIES_MAX], depends_count; /* places in the gate */
@@ -108,6 +109,11 @@ uint64_t attempt_number_of(struct slice text);
 /* Reads its record: the fields from `trail` to `deadline_us`; outcome and err when it is no good
  * job. RETRY "no_memory": to be taken again. */
 MUST_USE enum outcome attempt_decode(struct attempt *a, struct err *err);
+
+/* The same of no more than a place in the ledger and a move take; to be decoded before it is run.
+ * RETRY "no_memory". */
+MUST_USE enum outcome attempt_glance(struct attempt *a, const struct kind_entry *kind,
+                                     const struct job_glance *glance, struct err *err);
 
 /* PERMANENT "job.deadline" when it has passed. */
 MUST_USE enum outcome attempt_check_deadline(const struct attempt *a, struct err *err);

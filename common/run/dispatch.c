@@ -13,7 +13,6 @@
 #define COMPANY_US 1000                /* how long */
 #define CLOCK_WAIT_US (20 * US_PER_MS) /* until the hub's time is known */
 #define IDLE_US (200 * US_PER_MS)
-#define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 
 /* ---- what the other threads tell ---- */
 
@@ -112,6 +111,12 @@ static bool is_of(const struct now *now, const struct attempt *a)
     return !now->is_none && a->delivery->epoch == now->epoch;
 }
 
+bool dispatch_is_stale(struct runtime *rt, const struct attempt *a)
+{
+    struct now now = look(rt);
+    return !is_of(&now, a);
+}
+
 static bool is_stale_item(const struct fair_item *item, void *context)
 {
     const void *a = (const char *)item - offsetof(struct attempt, item);
@@ -149,47 +154,6 @@ static void drop_stale(struct dispatcher *d)
 
 /* ---- in ---- */
 
-static void settle_without_run(struct runtime *rt, struct attempt *a)
-{
-    queue_push(&rt->settling, &a->node);
-}
-
-void dispatch_admit(struct dispatcher *d, struct attempt *a)
-{
-    struct err err = {0};
-    if (share_takes(d, a))
-        return; /* it waits for the others of this round */
-    if (fair_push(&d->fair, &a->item, &err) == OUTCOME_OK)
-        return;
-    a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
-    attempt_over(a, FATE_AGAIN);
-}
-
-static void receive(struct dispatcher *d, struct attempt *a)
-{
-    struct runtime *rt = d->rt;
-    struct err err = {0};
-    struct now now = look(rt);
-    if (!is_of(&now, a)) {
-        dispatch_drop(d, a);
-    } else if (attempt_decode(a, &err) != OUTCOME_OK) {
-        struct delivery *delivery = a->delivery;
-        delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
-        attempt_over(a, FATE_AGAIN);
-    } else if (a->id == NULL) {
-        a->plan = (struct plan){.kind = PLAN_NAMELESS};
-        settle_without_run(rt, a);
-    } else if (a->outcome == OUTCOME_OK &&
-               attempt_not_before_us(a) > fleet_clock_least_us(&rt->clock)) {
-        settle_plan_later(a, attempt_not_before_us(a));
-        settle_without_run(rt, a);
-    } else if (dispatch_needs_place(a)) {
-        attempts_add(&d->arrived, a);
-    } else {
-        dispatch_admit(d, a);
-    }
-}
-
 static void take_inbox(struct dispatcher *d, int64_t timeout_us)
 {
     struct node *list = queue_take_all(&d->rt->inbox, timeout_us);
@@ -200,7 +164,7 @@ static void take_inbox(struct dispatcher *d, int64_t timeout_us)
         if (a->is_over)
             forget(d, a);
         else
-            receive(d, a);
+            dispatch_receive(d, a);
     }
     dispatch_place(d);
     share_make_room(d);

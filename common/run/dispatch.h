@@ -1,9 +1,9 @@
 /*
  * dispatch: the thread that decides what runs next.
  *
- * Is:      decodes what the poll thread hands over, keeps it in the fair queue (model/fair), and
- *          takes from there, in batches, as much as can begin soon: leases in one round trip,
- *          claims in one call (claim.c), then to the job threads.
+ * Is:      decodes what the poll thread hands over (arrive.c), keeps it in the fair queue
+ *          (model/fair), and takes from there, in batches, as much as can begin soon: leases in one
+ *          round trip, claims in one call (claim.c), then to the job threads.
  * Is not:  a judge of outcomes; nor does it wait for a job.
  * Owns:    attempts from the inbox until it hands them on; frees them when they come back.
  * Threads: its own; the note calls by any.
@@ -66,8 +66,10 @@ struct batch {
     size_t count;
 };
 
-/* Its kind is ordered, and it may have no place in the ledger yet. */
-bool dispatch_needs_place(const struct attempt *a);
+/* What comes: decoded, if it must be; to its place, the fair queue, or the bulk topic. */
+void dispatch_receive(struct dispatcher *d, struct attempt *a);
+/* Of an earlier assignment, or nothing is begun any more. Who was stale once remains so. */
+bool dispatch_is_stale(struct runtime *rt, const struct attempt *a);
 /* Gives their places to those that have arrived, and admits them. */
 void dispatch_place(struct dispatcher *d);
 /* Into the fair queue, or to the bulk topic. */

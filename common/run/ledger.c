@@ -1,5 +1,5 @@
 /* ledger: a worker's calls, one SQL function each (schemas/hub/0003_batch.sql, 0006_wait.sql,
- * 0008_place.sql). */
+ * 0009_place_many.sql). */
 #include "run/ledger.h"
 
 #include "run/ledger_row.h"

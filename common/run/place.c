@@ -4,14 +4,6 @@
 
 #define SCRATCH_BYTES ((size_t)16 << 20)
 
-/* Who was claimed before has its place, and who is put back gets one where it is claimed. One that
- * is refused ends in its turn too. */
-bool dispatch_needs_place(const struct attempt *a)
-{
-    return a->item.order_key != 0 && !attempt_is_idempotent(a) && a->trail.attempt == 1 &&
-           a->trail.redrive_count == 0;
-}
-
 static enum outcome place_all(struct dispatcher *d, const struct batch *batch, struct err *err)
 {
     struct arena arena ARENA_AUTO;

@@ -24,13 +24,8 @@ bool poller_has_enough_passing(const struct poller *poller)
 /* Jobs with an order key stay: they need their places first, which the dispatcher gets them. */
 static bool goes_on(const struct poller *poller, const struct delivery *delivery)
 {
-    const struct runtime *rt = poller->rt;
     struct job_glance glance;
-    if (delivery->lane != LANE_JOBS || delivery_is_bulk(delivery) ||
-        !job_glance(delivery->message.value, &glance) ||
-        !share_is_over(rt, attempt_number_of(glance.workspace_id)))
-        return false;
-    const struct kind_entry *kind = attempt_kind_named(rt, glance.kind);
+    const struct kind_entry *kind = share_glance(poller->rt, delivery, &glance);
     return kind != NULL && !kind->kind->ordered;
 }
 

@@ -72,6 +72,16 @@ bool share_is_any_over(const struct runtime *rt)
     return atomic_load_explicit(&rt->over_count, memory_order_relaxed) > 0;
 }
 
+const struct kind_entry *share_glance(const struct runtime *rt, const struct delivery *delivery,
+                                      struct job_glance *ret_glance)
+{
+    if (!share_is_any_over(rt) || delivery->lane != LANE_JOBS || delivery_is_bulk(delivery) ||
+        !job_glance(delivery->message.value, ret_glance) ||
+        !share_is_over(rt, attempt_number_of(ret_glance->workspace_id)))
+        return NULL;
+    return attempt_kind_named(rt, ret_glance->kind);
+}
+
 /* When the table is full its jobs are looked at one by one. */
 static void note_over(struct runtime *rt, uint64_t tenant)
 {
@@ -108,19 +118,33 @@ void share_look(struct dispatcher *d)
 
 /* ---- what moves ---- */
 
+static void set_moving(struct dispatcher *d, struct attempt *a, bool moves)
+{
+    if ((a->plan.kind == PLAN_DEMOTE) == moves)
+        return;
+    a->plan = (struct plan){.kind = moves ? PLAN_DEMOTE : PLAN_NONE};
+    metric_add(&d->rt->metrics.moving, moves ? 1 : -1);
+}
+
+void share_expect(struct dispatcher *d, struct attempt *a)
+{
+    set_moving(d, a, true);
+}
+
 static void take(struct dispatcher *d, struct attempt *a)
 {
     note_over(d->rt, a->item.tenant);
-    a->plan = (struct plan){.kind = PLAN_DEMOTE};
-    metric_add(&d->rt->metrics.moving, 1);
+    set_moving(d, a, true);
     attempts_add(&d->moved, a);
 }
 
 bool share_takes(struct dispatcher *d, struct attempt *a)
 {
     int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, a->item.tenant);
-    if (!may_move(a) || backlog <= room(d->rt) || !takes_long(d, backlog))
+    if (!may_move(a) || backlog <= room(d->rt) || !takes_long(d, backlog)) {
+        set_moving(d, a, false);
         return false;
+    }
     take(d, a);
     return true;
 }

@@ -21,7 +21,7 @@
  * Is:      looked at for each job that comes; and ten times a second for the workspace that has
  *          most, whose newest jobs make room: a burst may come before the pace is known, or jobs
  *          take longer from then on.
- * Threads: the dispatcher's; share_is_over and share_is_any_over: any.
+ * Threads: the dispatcher's; share_is_over, share_is_any_over and share_glance: any.
  */
 #ifndef HAUL_RUN_SHARE_H
 #define HAUL_RUN_SHARE_H
@@ -30,6 +30,9 @@
 
 /* What the job threads have done since the last look; who is within its share again. */
 void share_look(struct dispatcher *d);
+
+/* It will be taken, as far as is known: what waits for its place doesn't fill the buffer. */
+void share_expect(struct dispatcher *d, struct attempt *a);
 
 /* True: the job has been taken to be moved. */
 bool share_takes(struct dispatcher *d, struct attempt *a);
@@ -43,5 +46,9 @@ void share_give(struct dispatcher *d);
 /* True: more than its share waits of this workspace. A moment old at most. */
 bool share_is_over(const struct runtime *rt, uint64_t tenant);
 bool share_is_any_over(const struct runtime *rt);
+
+/* The kind of a plain record that such a workspace sent; NULL: it goes the way of all jobs. */
+const struct kind_entry *share_glance(const struct runtime *rt, const struct delivery *delivery,
+                                      struct job_glance *ret_glance);
 
 #endif

@@ -48,21 +48,24 @@ def test_a_workspace_has_a_cap_over_all_workers(runtime):
     runtime.wait_committed()
 
 
-def flood(runtime, kind, count, headers=None, subjects=None, **data):
-    """Very many jobs of one workspace, at once; what was sent last, by its key."""
+def flood(runtime, kind, count, headers=None, subjects=None, broken=(), **data):
+    """Very many jobs of one workspace, at once; what was sent last, by its key. Those that are broken are no JSON."""
     sent = {}
     producer = runtime.haul.servers.producer("plain")
     for i in range(count):
         job = make_job(kind, {"workspace_id": "greedy", **data}, f"{runtime.haul.prefix}flood{i}",
                        subject=f"s{i % (subjects or count)}")
+        text = json.dumps(job)
+        if i in broken:
+            text = text.replace('"data":', '"n": tru, "data":')
         producer.poll(0)
         while True:
             try:
-                producer.produce(runtime.topic, json.dumps(job), job["subject"], headers=headers)
+                producer.produce(runtime.topic, text, job["subject"], headers=headers)
                 break
             except BufferError:
                 producer.poll(0.1)
-        sent[job["subject"]] = json.dumps(job)
+        sent[job["subject"]] = text
     assert producer.flush(30) == 0
     return sent
 
@@ -107,6 +110,21 @@ def test_what_moves_keeps_its_order(runtime):
     runs = spans(runtime, jobs)
     for i in range(subjects, count):
         assert runs[i - subjects][1] <= runs[i][0], i
+
+
+def test_what_moves_and_is_no_job_holds_nobody(runtime):
+    """It has its place like the others, and ends in its turn: those behind it run."""
+    count, subjects, broken = 600, 60, range(120, 420, 7)
+    flood(runtime, "effect", count, subjects=subjects, broken=broken, sleep_ms=10)
+    workers = [runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2) for _ in range(2)]
+    for i in range(count):
+        job = f"{runtime.haul.prefix}flood{i}"
+        if i in broken:
+            assert runtime.haul.wait_event(job, "dead_lettered")["data"]["error"]["code"] == "json.syntax"
+        else:
+            runtime.haul.wait_succeeded(job)
+    assert sum(worker.metric("haul_jobs_demoted_total") for worker in workers) > count / 4
+    assert runtime.hub.query("SELECT count(*) FROM haul.ledger WHERE finished_at IS NULL OR place IS NOT NULL") == [(0,)]
 
 
 def test_what_moves_stays_as_it_was(bare_haul):

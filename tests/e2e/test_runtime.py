@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
+import psycopg2
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
@@ -724,6 +725,25 @@ def test_places_are_those_of_reading(runtime):
         place_many(runtime, job)
         assert verdict(runtime, job)[0] == "done"
     assert claim_many(runtime, "other", subject="another")[1][0] == "run"
+
+
+def test_places_of_a_batch_that_is_partly_known(runtime):
+    """Or has a job twice: the first one counts, and all the others get theirs in the batch's order."""
+    place_many(runtime, "b", "d")
+    place_many(runtime, *"edbcacz")
+    order = [job for job, in runtime.hub.query("SELECT job_id FROM haul.ledger ORDER BY place")]
+    assert order == [*"bdecaz"]
+    place_many(runtime, *"zyzy")
+    assert [job for job, in runtime.hub.query("SELECT job_id FROM haul.ledger ORDER BY place")] == [*order, "y"]
+
+
+def test_as_many_places_as_the_sequence_has_for_a_batch(runtime):
+    place_many(runtime, *(f"j{i:04}" for i in range(1024)))
+    place_many(runtime, "next")
+    order = [job for job, in runtime.hub.query("SELECT job_id FROM haul.ledger ORDER BY place")]
+    assert order == [*(f"j{i:04}" for i in range(1024)), "next"]
+    with pytest.raises(psycopg2.errors.RaiseException):
+        place_many(runtime, *(f"k{i}" for i in range(1025)))
 
 
 def test_a_place_is_the_job_s_to_cancel(runtime):

@@ -33,6 +33,11 @@ MUTATIONS = {
         ("poll_pass.c", "    return kind != NULL && !kind->kind->ordered;", "    return kind != NULL;"),
     "an ordered job moves without its place":
         ("place.c", "    return ledger_place_many(d->hub, &all, &arena, err);", "    (void)all;\n    return OUTCOME_OK;"),
+    "what is glanced at moves without its place":
+        ("arrive.c", "        a->is_glanced = true;\n        share_expect(d, a);\n        attempts_add(&d->arrived, a);",
+         "        a->is_glanced = a->is_placed = true;\n        dispatch_admit(d, a);"),
+    "no job needs a place":
+        ("arrive.c", "    return delivery_is_bulk(a->delivery) &&", "    return true || delivery_is_bulk(a->delivery) ||"),
     "places that could not be had are in another order":
         ("place.c", "            put_back(d, &batch);",
          "            (void)put_back;\n            for (size_t i = batch.count; i-- > 0;)\n"

@@ -115,6 +115,8 @@ static void test_a_glance_says_the_same(void)
             agreed++;
             CHECK(attempt_kind_named(&stage.rt, glance.kind) == a->kind);
             CHECK(slice_is(glance.workspace_id, a->workspace_id));
+            CHECK(slice_is(glance.id, a->id) && slice_is(glance.subject, a->job.subject));
+            CHECK(glance.has_conditions == (a->data.common->dedupe_key != NULL));
         }
         attempt_free(a);
     }
@@ -122,8 +124,68 @@ static void test_a_glance_says_the_same(void)
     end(&stage);
 }
 
+/* Enough for its place, and no less than its decoding says. */
+static void test_glances(void)
+{
+    struct stage stage;
+    struct delivery delivery;
+    struct err err = {0};
+    struct job_glance glance;
+    begin(&stage);
+    struct attempt *a = make(&stage, &delivery, 1 << 20);
+    CHECK(job_glance(delivery.message.value, &glance));
+    CHECK_OK(attempt_glance(a, &stage.rt.kinds[0], &glance, &err), &err);
+    struct ledger_claim seen = attempt_claim(a);
+    struct fair_item item = a->item;
+    CHECK_OK(attempt_decode(a, &err), &err);
+    struct ledger_claim whole = attempt_claim(a);
+    CHECK_INT(a->outcome, OUTCOME_OK);
+    CHECK_TEXT(seen.job_id, whole.job_id);
+    CHECK_TEXT(seen.workspace_id, whole.workspace_id);
+    CHECK_TEXT(seen.kind, whole.kind);
+    CHECK_TEXT(seen.subject, whole.subject);
+    CHECK_TEXT(seen.first_topic, "haul.jobs.unit");
+    CHECK(seen.attempt == 1 && seen.is_ordered && seen.dedupe_key == NULL);
+    CHECK(item.tenant == a->item.tenant && item.order_key == a->item.order_key);
+    attempt_free(a);
+    end(&stage);
+}
+
+/* What looks like a job at a glance may have a place by then: it ends under its own name. */
+static void test_what_is_no_json_has_the_name_that_a_glance_gives(void)
+{
+    static const char broken[] = "{\"id\":\"j\",\"type\":\"haul.job.unit.v1\",\"n\":tru,"
+                                 "\"data\":{\"workspace_id\":\"w\"}}";
+    struct stage stage;
+    struct delivery delivery;
+    struct job_glance glance;
+    begin(&stage);
+    for (int is_cut = 0; is_cut < 2; is_cut++) {
+        for (int is_glanced = 0; is_glanced < 2; is_glanced++) {
+            struct err err = {0};
+            struct attempt *a = make(&stage, &delivery, 1 << 20);
+            delivery.message.value = (struct slice){broken, sizeof broken - 1 - (size_t)is_cut};
+            bool is_plain = job_glance(delivery.message.value, &glance);
+            CHECK_INT(is_plain, !is_cut);
+            if (is_plain && is_glanced)
+                CHECK_OK(attempt_glance(a, &stage.rt.kinds[0], &glance, &err), &err);
+            CHECK_OK(attempt_decode(a, &err), &err);
+            CHECK_INT(a->outcome, OUTCOME_POISON);
+            CHECK_TEXT(a->err.code, "json.syntax");
+            CHECK_TEXT(a->id == NULL ? "none" : a->id, is_cut ? "none" : "j");
+            CHECK_TEXT(a->workspace_id, is_cut ? "" : "w");
+            CHECK(a->kind == NULL && a->item.order_key == 0);
+            attempt_free(a);
+        }
+    }
+    end(&stage);
+}
+
 static CU_TestInfo tests[] = {
     {"decodes", test_decodes},
+    {"glances", test_glances},
+    {"what is no JSON has the name that a glance gives",
+     test_what_is_no_json_has_the_name_that_a_glance_gives},
     {"a glance says the same", test_a_glance_says_the_same},
     {"what does not fit is refused whole", test_what_does_not_fit_is_refused_whole},
     CU_TEST_INFO_NULL,

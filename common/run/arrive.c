@@ -1,0 +1,88 @@
+/* arrive: what comes to the dispatcher: decoded, to its place in an order, to the fair queue or
+ * away; see dispatch.h. */
+#include "run/dispatch.h"
+
+#include "base/clock.h"
+#include "run/share.h"
+
+#define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
+
+static void again_with_memory(struct attempt *a)
+{
+    a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
+    attempt_over(a, FATE_AGAIN);
+}
+
+static void settle_without_run(struct attempt *a)
+{
+    queue_push(&a->rt->settling, &a->node);
+}
+
+void dispatch_admit(struct dispatcher *d, struct attempt *a)
+{
+    struct err err = {0};
+    if (share_takes(d, a))
+        return; /* it waits for the others of this round */
+    if (a->is_glanced && attempt_decode(a, &err) != OUTCOME_OK)
+        again_with_memory(a);
+    else if (fair_push(&d->fair, &a->item, &err) != OUTCOME_OK)
+        again_with_memory(a);
+}
+
+/* It had its place before it moved. */
+static bool has_moved(const struct attempt *a)
+{
+    return delivery_is_bulk(a->delivery) &&
+           strcmp(a->trail.first_topic, a->delivery->message.topic) != 0;
+}
+
+/* Who was claimed before has its place, and who is put back gets one where it is claimed. One that
+ * is refused ends in its turn too. */
+static bool needs_place(const struct attempt *a)
+{
+    return a->item.order_key != 0 && !attempt_is_idempotent(a) && a->trail.attempt == 1 &&
+           a->trail.redrive_count == 0 && !has_moved(a);
+}
+
+/* What is to move needs no more than its place: it is not decoded before it is known to stay. */
+static bool glance(struct dispatcher *d, struct attempt *a)
+{
+    struct job_glance found;
+    struct err err = {0};
+    const struct kind_entry *kind = share_glance(d->rt, a->delivery, &found);
+    return kind != NULL && kind->kind->ordered && !found.has_conditions &&
+           attempt_glance(a, kind, &found, &err) == OUTCOME_OK && needs_place(a) &&
+           a->trail.not_before_us == 0;
+}
+
+static void decode(struct dispatcher *d, struct attempt *a)
+{
+    struct err err = {0};
+    if (attempt_decode(a, &err) != OUTCOME_OK) {
+        again_with_memory(a);
+    } else if (a->id == NULL) {
+        a->plan = (struct plan){.kind = PLAN_NAMELESS};
+        settle_without_run(a);
+    } else if (a->outcome == OUTCOME_OK &&
+               attempt_not_before_us(a) > fleet_clock_least_us(&d->rt->clock)) {
+        settle_plan_later(a, attempt_not_before_us(a));
+        settle_without_run(a);
+    } else if (needs_place(a)) {
+        attempts_add(&d->arrived, a);
+    } else {
+        dispatch_admit(d, a);
+    }
+}
+
+void dispatch_receive(struct dispatcher *d, struct attempt *a)
+{
+    if (dispatch_is_stale(d->rt, a)) {
+        dispatch_drop(d, a);
+    } else if (glance(d, a)) {
+        a->is_glanced = true;
+        share_expect(d, a);
+        attempts_add(&d->arrived, a);
+    } else {
+        decode(d, a);
+    }
+}
