@@ -105,7 +105,7 @@ bool fair_remove(struct fair *fair, struct fair_item *item);
 /* Takes out each queued item that `matches` (NULL = all): a chain through `matched`, each
  * tenant's lines in their order; NULL = none did. O(items). */
 struct fair_item *fair_remove_matching(struct fair *fair,
-                                       bool (*matches)(const struct fair_item *item, void *context),
+                                       bool (*matches)(struct fair_item *item, void *context),
                                        void *context);
 
 /* Items that are queued, in flight; tenants that have either. */

@@ -3,7 +3,7 @@
 
 struct removal {
     struct fair *fair;
-    bool (*matches)(const struct fair_item *item, void *context);
+    bool (*matches)(struct fair_item *item, void *context);
     void *context;
     struct fair_item *first, **end; /* the chain so far */
 };
@@ -45,7 +45,7 @@ static void visit_nodes(struct removal *removal, const struct fair_table *table,
 }
 
 struct fair_item *fair_remove_matching(struct fair *fair,
-                                       bool (*matches)(const struct fair_item *item, void *context),
+                                       bool (*matches)(struct fair_item *item, void *context),
                                        void *context)
 {
     struct removal removal = {.fair = fair, .matches = matches, .context = context};

@@ -38,10 +38,10 @@ static bool has_moved(const struct attempt *a)
 
 /* Who was claimed before has its place, and who is put back gets one where it is claimed. One that
  * is refused ends in its turn too. */
-static bool needs_place(const struct attempt *a)
+bool dispatch_needs_place(const struct attempt *a)
 {
-    return a->item.order_key != 0 && !attempt_is_idempotent(a) && a->trail.attempt == 1 &&
-           a->trail.redrive_count == 0 && !has_moved(a);
+    return a->item.order_key != 0 && !a->is_placed && !attempt_is_idempotent(a) &&
+           a->trail.attempt == 1 && a->trail.redrive_count == 0 && !has_moved(a);
 }
 
 /* What is to move needs no more than its place: it is not decoded before it is known to stay. */
@@ -51,7 +51,7 @@ static bool glance(struct dispatcher *d, struct attempt *a)
     struct err err = {0};
     const struct kind_entry *kind = share_glance(d->rt, a->delivery, &found);
     return kind != NULL && kind->kind->ordered && !found.has_conditions &&
-           attempt_glance(a, kind, &found, &err) == OUTCOME_OK && needs_place(a) &&
+           attempt_glance(a, kind, &found, &err) == OUTCOME_OK && dispatch_needs_place(a) &&
            a->trail.not_before_us == 0;
 }
 
@@ -67,8 +67,8 @@ static void decode(struct dispatcher *d, struct attempt *a)
                attempt_not_before_us(a) > fleet_clock_least_us(&d->rt->clock)) {
         settle_plan_later(a, attempt_not_before_us(a));
         settle_without_run(a);
-    } else if (needs_place(a)) {
-        attempts_add(&d->arrived, a);
+    } else if (dispatch_needs_place(a) && share_is_over(d->rt, a->item.tenant)) {
+        attempts_add(&d->arrived, a); /* behind those that have moved */
     } else {
         dispatch_admit(d, a);
     }

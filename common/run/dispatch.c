@@ -117,10 +117,9 @@ bool dispatch_is_stale(struct runtime *rt, const struct attempt *a)
     return !is_of(&now, a);
 }
 
-static bool is_stale_item(const struct fair_item *item, void *context)
+static bool is_stale_item(struct fair_item *item, void *context)
 {
-    const void *a = (const char *)item - offsetof(struct attempt, item);
-    return !is_of(context, a);
+    return !is_of(context, attempt_of_item(item));
 }
 
 static void drop_stale_of(struct dispatcher *d, struct attempts *list, const struct now *now)
@@ -239,8 +238,7 @@ static bool hand_out(struct dispatcher *d)
 static int64_t wait_us(const struct dispatcher *d)
 {
     int64_t wait_us = d->arrived.first == NULL ? IDLE_US : 0, now_us = clock_monotonic_us();
-    for (const struct attempt *a = d->parked.first; a != NULL;
-         a = a->node.next == NULL ? NULL : attempt_of(a->node.next)) {
+    for (const struct attempt *a = d->parked.first; a != NULL; a = attempt_next(a)) {
         int64_t left_us = a->again_at_us - now_us;
         wait_us = left_us < wait_us ? left_us : wait_us;
     }

@@ -31,7 +31,7 @@ struct dispatcher {
     struct fair fair;
     struct rconn *redis;
     struct pgsql *hub;        /* NULL until it could be reached */
-    struct attempts arrived;  /* ordered; to get their places (place.c) */
+    struct attempts arrived;  /* ordered, to move: to get their places (place.c) */
     struct attempts parked;   /* to be claimed again at their time; in flight */
     struct attempts suspects; /* to be claimed one at a time; in flight */
     struct attempts moved;    /* to the bulk topic (run/share); on their way to the settler */
@@ -42,7 +42,8 @@ struct dispatcher {
     int64_t clock_took_us; /* the answer that the clock is set by; 0 = none yet */
     uint64_t epoch;        /* what is of an earlier one has been dropped */
     struct pace pace;
-    int64_t room_due_us; /* monotonic; when a full buffer is looked at next */
+    bool has_placed[RUNTIME_OVER_MAX]; /* what was here of rt->over when it got there */
+    int64_t room_due_us;               /* monotonic; when a full buffer is looked at next */
 };
 
 MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err);
@@ -68,9 +69,12 @@ struct batch {
 
 /* What comes: decoded, if it must be; to its place, the fair queue, or the bulk topic. */
 void dispatch_receive(struct dispatcher *d, struct attempt *a);
+/* Its kind is ordered, and it has no place in the ledger that it could move with. */
+bool dispatch_needs_place(const struct attempt *a);
 /* Of an earlier assignment, or nothing is begun any more. Who was stale once remains so. */
 bool dispatch_is_stale(struct runtime *rt, const struct attempt *a);
-/* Gives their places to those that have arrived, and admits them. */
+/* Gives their places to those that have arrived, behind all that their workspaces have here, and
+ * admits them. */
 void dispatch_place(struct dispatcher *d);
 /* Into the fair queue, or to the bulk topic. */
 void dispatch_admit(struct dispatcher *d, struct attempt *a);
@@ -95,12 +99,17 @@ static inline void attempts_add(struct attempts *list, struct attempt *a)
     list->last = a;
 }
 
+static inline struct attempt *attempt_next(const struct attempt *a)
+{
+    return a->node.next == NULL ? NULL : attempt_of(a->node.next);
+}
+
 static inline struct attempt *attempts_take(struct attempts *list)
 {
     struct attempt *a = list->first;
     if (a == NULL)
         return NULL;
-    list->first = a->node.next == NULL ? NULL : attempt_of(a->node.next);
+    list->first = attempt_next(a);
     if (list->first == NULL)
         list->last = NULL;
     return a;

@@ -70,8 +70,7 @@ void gate_admit(struct dispatcher *d, struct attempts *runnable, struct attempts
     arena_init(&arena, SCRATCH_BYTES);
     if (d->rt->breakers == NULL)
         return;
-    for (struct attempt *a = all.first; a != NULL;
-         a = a->node.next == NULL ? NULL : attempt_of(a->node.next))
+    for (struct attempt *a = all.first; a != NULL; a = attempt_next(a))
         if (count < GATES_MAX && has_gate(a))
             gates[count++] = a->gate;
     if (count == 0)

@@ -1,21 +1,106 @@
-/* place: jobs of ordered kinds get their places in the ledger as they come, before any of them is
- * claimed or moved (run/share); see dispatch.h. */
+/* place: jobs of ordered kinds get their places in the ledger before they move (run/share):
+ * whatever way their records go, those of their subject that come later wait for them. What does
+ * not move gets its place where it is claimed, and is claimed in its order: so all that its
+ * workspace has here gets one before the first that moves does. See dispatch.h. */
 #include "run/dispatch.h"
 
-#define SCRATCH_BYTES ((size_t)16 << 20)
+#include <stdlib.h>
 
-static enum outcome place_all(struct dispatcher *d, const struct batch *batch, struct err *err)
+#define SCRATCH_BYTES ((size_t)64 << 20)
+
+struct pending {
+    struct attempt **items;
+    size_t count;
+    uint64_t tenant;
+};
+
+static enum outcome place(struct dispatcher *d, struct attempt **items, size_t count,
+                          struct arena *arena, struct err *err)
+{
+    struct ledger_claim *jobs = ARENA_ARRAY(arena, struct ledger_claim, count);
+    TRY_ALLOC(jobs, err);
+    for (size_t i = 0; i < count; i++)
+        jobs[i] = attempt_claim(items[i]);
+    struct ledger_claims all = {.items = jobs, .count = count, .worker = d->rt->worker->name};
+    TRY(dispatch_open_hub(d, err));
+    TRY(ledger_place_many(d->hub, &all, arena, err));
+    service_wait_end(&d->hub_wait);
+    for (size_t i = 0; i < count; i++)
+        items[i]->is_placed = true;
+    return OUTCOME_OK;
+}
+
+/* ---- what is here ---- */
+
+static void note(struct pending *pending, struct attempt *a)
+{
+    if (a->item.tenant == pending->tenant && dispatch_needs_place(a))
+        pending->items[pending->count++] = a;
+}
+
+static bool note_item(struct fair_item *item, void *context)
+{
+    note(context, attempt_of_item(item));
+    return false; /* it stays */
+}
+
+/* As they were read; those of one line stand so already. */
+static int by_time(const void *left, const void *right)
+{
+    const struct attempt *a = *(struct attempt *const *)left, *b = *(struct attempt *const *)right;
+    if (a->delivery->read_us != b->delivery->read_us)
+        return a->delivery->read_us < b->delivery->read_us ? -1 : 1;
+    return (a->delivery->message.offset > b->delivery->message.offset) -
+           (a->delivery->message.offset < b->delivery->message.offset);
+}
+
+static size_t count_of(const struct attempts *list)
+{
+    size_t count = 0;
+    for (const struct attempt *a = list->first; a != NULL; a = attempt_next(a))
+        count++;
+    return count;
+}
+
+static enum outcome place_what_is_here(struct dispatcher *d, uint64_t tenant, struct err *err)
 {
     struct arena arena ARENA_AUTO;
     arena_init(&arena, SCRATCH_BYTES);
-    struct ledger_claim *jobs = ARENA_ARRAY(&arena, struct ledger_claim, batch->count);
-    TRY_ALLOC(jobs, err);
-    for (size_t i = 0; i < batch->count; i++)
-        jobs[i] = attempt_claim(batch->items[i]);
-    struct ledger_claims all = {
-        .items = jobs, .count = batch->count, .worker = d->rt->worker->name};
-    TRY(dispatch_open_hub(d, err));
-    return ledger_place_many(d->hub, &all, &arena, err);
+    size_t max = fair_count(&d->fair) + count_of(&d->parked);
+    struct pending pending = {.items = ARENA_ARRAY(&arena, struct attempt *, max + 1),
+                              .tenant = tenant};
+    TRY_ALLOC(pending.items, err);
+    for (struct attempt *a = d->parked.first; a != NULL; a = attempt_next(a))
+        note(&pending, a);
+    (void)fair_remove_matching(&d->fair, note_item, &pending);
+    qsort(pending.items, pending.count, sizeof *pending.items, by_time);
+    for (size_t at = 0; at < pending.count; at += DISPATCH_BATCH_MAX) {
+        size_t left = pending.count - at;
+        TRY(place(d, pending.items + at, left < DISPATCH_BATCH_MAX ? left : DISPATCH_BATCH_MAX,
+                  &arena, err));
+    }
+    return OUTCOME_OK;
+}
+
+static enum outcome place_before(struct dispatcher *d, struct err *err)
+{
+    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++) {
+        uint64_t tenant = atomic_load_explicit(&d->rt->over[i], memory_order_relaxed);
+        if (tenant == 0 || d->has_placed[i])
+            continue;
+        TRY(place_what_is_here(d, tenant, err));
+        d->has_placed[i] = true;
+    }
+    return OUTCOME_OK;
+}
+
+/* ---- what has arrived ---- */
+
+static enum outcome place_arrived(struct dispatcher *d, struct batch *batch, struct err *err)
+{
+    struct arena arena ARENA_AUTO;
+    arena_init(&arena, SCRATCH_BYTES);
+    return place(d, batch->items, batch->count, &arena, err);
 }
 
 /* Before those that came later. */
@@ -35,19 +120,20 @@ void dispatch_place(struct dispatcher *d)
 {
     struct err err = {0};
     struct attempt *a;
+    if (place_before(d, &err) != OUTCOME_OK) {
+        (void)service_wait_again(&d->hub_wait, &err);
+        return;
+    }
     while (d->arrived.first != NULL) {
         struct batch batch = {.count = 0};
         while (batch.count < DISPATCH_BATCH_MAX && (a = attempts_take(&d->arrived)) != NULL)
             batch.items[batch.count++] = a;
-        if (place_all(d, &batch, &err) != OUTCOME_OK) {
+        if (place_arrived(d, &batch, &err) != OUTCOME_OK) {
             put_back(d, &batch);
             (void)service_wait_again(&d->hub_wait, &err);
             return;
         }
-        service_wait_end(&d->hub_wait);
-        for (size_t i = 0; i < batch.count; i++) {
-            batch.items[i]->is_placed = true;
+        for (size_t i = 0; i < batch.count; i++)
             dispatch_admit(d, batch.items[i]);
-        }
     }
 }

@@ -53,7 +53,8 @@ static bool takes_long(const struct dispatcher *d, int64_t backlog)
 static bool may_move(const struct attempt *a)
 {
     return a->delivery->lane == LANE_JOBS && a->delivery->priority != JOB_BULK &&
-           (a->item.order_key == 0 || a->is_placed) && a->outcome == OUTCOME_OK;
+           (a->item.order_key == 0 || a->is_placed || dispatch_needs_place(a)) &&
+           a->outcome == OUTCOME_OK;
 }
 
 /* ---- who has more than its share ---- */
@@ -82,28 +83,40 @@ const struct kind_entry *share_glance(const struct runtime *rt, const struct del
     return attempt_kind_named(rt, ret_glance->kind);
 }
 
-/* When the table is full its jobs are looked at one by one. */
-static void note_over(struct runtime *rt, uint64_t tenant)
+static size_t slot_of(const struct runtime *rt, uint64_t tenant)
 {
-    if (tenant == 0 || share_is_over(rt, tenant))
-        return;
-    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++) {
-        if (atomic_load_explicit(&rt->over[i], memory_order_relaxed) != 0)
-            continue;
-        atomic_store_explicit(&rt->over[i], tenant, memory_order_relaxed);
-        atomic_fetch_add_explicit(&rt->over_count, 1, memory_order_relaxed);
-        return;
-    }
+    size_t i = 0;
+    while (i < RUNTIME_OVER_MAX &&
+           atomic_load_explicit(&rt->over[i], memory_order_relaxed) != tenant)
+        i++;
+    return i;
 }
 
-/* From half of a share on: at the bound itself each job that ends would change the answer. */
+/* False: the table is full. Then its jobs are looked at one by one, and ordered ones stay. */
+static bool note_over(struct dispatcher *d, uint64_t tenant)
+{
+    struct runtime *rt = d->rt;
+    if (tenant == 0 || share_is_over(rt, tenant))
+        return tenant != 0;
+    size_t slot = slot_of(rt, 0);
+    if (slot == RUNTIME_OVER_MAX)
+        return false;
+    d->has_placed[slot] = false;
+    atomic_store_explicit(&rt->over[slot], tenant, memory_order_relaxed);
+    atomic_fetch_add_explicit(&rt->over_count, 1, memory_order_relaxed);
+    return true;
+}
+
+/* From half of a share on: at the bound itself each job that ends would change the answer. While
+ * places are awaited nobody is forgotten: what is placed comes behind all that was here. */
 static void forget_over(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     for (size_t i = 0; share_is_any_over(rt) && i < RUNTIME_OVER_MAX; i++) {
         uint64_t tenant = atomic_load_explicit(&rt->over[i], memory_order_relaxed);
         int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, tenant);
-        if (tenant == 0 || (backlog * 2 > room(rt) && takes_long(d, backlog)))
+        if (tenant == 0 || (backlog * 2 > room(rt) && takes_long(d, backlog)) ||
+            !d->has_placed[i] || d->arrived.first != NULL)
             continue;
         atomic_store_explicit(&rt->over[i], 0, memory_order_relaxed);
         atomic_fetch_sub_explicit(&rt->over_count, 1, memory_order_relaxed);
@@ -133,19 +146,27 @@ void share_expect(struct dispatcher *d, struct attempt *a)
 
 static void take(struct dispatcher *d, struct attempt *a)
 {
-    note_over(d->rt, a->item.tenant);
     set_moving(d, a, true);
     attempts_add(&d->moved, a);
 }
 
-bool share_takes(struct dispatcher *d, struct attempt *a)
+static bool is_beyond(const struct dispatcher *d, const struct attempt *a)
 {
     int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, a->item.tenant);
-    if (!may_move(a) || backlog <= room(d->rt) || !takes_long(d, backlog)) {
+    return may_move(a) && backlog > room(d->rt) && takes_long(d, backlog);
+}
+
+bool share_takes(struct dispatcher *d, struct attempt *a)
+{
+    bool needs_place = dispatch_needs_place(a);
+    if (!is_beyond(d, a) || (!note_over(d, a->item.tenant) && needs_place)) {
         set_moving(d, a, false);
         return false;
     }
-    take(d, a);
+    if (needs_place)
+        attempts_add(&d->arrived, a); /* it comes again, with its place */
+    else
+        take(d, a);
     return true;
 }
 
@@ -154,11 +175,11 @@ struct excess {
     size_t stays; /* so many more of it */
 };
 
-static bool is_excess(const struct fair_item *item, void *context)
+static bool is_excess(struct fair_item *item, void *context)
 {
     struct excess *excess = context;
-    const void *a = (const char *)item - offsetof(struct attempt, item);
-    if (item->tenant != excess->tenant || !may_move(a))
+    const struct attempt *a = attempt_of_item(item);
+    if (item->tenant != excess->tenant || !may_move(a) || dispatch_needs_place(a))
         return false;
     if (excess->stays == 0)
         return true;
@@ -176,6 +197,8 @@ void share_make_room(struct dispatcher *d)
     int64_t most = (int64_t)fair_greatest_backlog(&d->fair, &excess.tenant), free = room(d->rt);
     if (most - free < d->rt->conf->buffered_jobs_max / LEAST_PART || !takes_long(d, most))
         return;
+    if (note_over(d, excess.tenant))
+        dispatch_place(d);
     excess.stays = (size_t)(most + free) / 2;
     struct fair_item *item = fair_remove_matching(&d->fair, is_excess, &excess);
     while (item != NULL) {

@@ -11,8 +11,9 @@
  *     worker gets through sooner than anybody would notice stay. What is unread counts only where
  *     a job keeps all threads for longer than it takes to move one.
  * Jobs that came by the bulk topic count for nothing in this. Jobs with an order key move once they
- * have their places in the ledger (place.c): those of their subject that come later wait for them
- * there. Without one, which are those put back and kinds without a ledger, they stay.
+ * have their places in the ledger (place.c), behind all of their workspace that are here: those of
+ * their subject that come later wait for them there. Those put back, and kinds without a ledger,
+ * can have none and stay.
  *
  * Once it is so, its jobs without an order are passed on as the bytes that they are (poll_pass.c),
  * none of them decoded or put in the queue, until what waits here of it is half of what is free, or

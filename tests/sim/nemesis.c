@@ -56,7 +56,9 @@ static void produce(void *arg, uint64_t token)
     (void)snprintf(key, sizeof key, "%s", job->id);
     if (job->order_key > 0) {
         (void)snprintf(key, sizeof key, "k%d", job->order_key);
-        (void)snprintf(subject, sizeof subject, "\"subject\":\"%s\",", key);
+        /* One in four can't be known at a glance. */
+        (void)snprintf(subject, sizeof subject, "\"subject\":\"%s%d\",",
+                       job->number % 4 == 3 ? "\\u006b" : "k", job->order_key);
     }
     if (job->dedupe_key > 0)
         (void)snprintf(more, sizeof more, ",\"dedupe_key\":\"d%d\",\"dedupe_window_s\":%d",

@@ -32,12 +32,20 @@ MUTATIONS = {
     "ordered jobs pass on":
         ("poll_pass.c", "    return kind != NULL && !kind->kind->ordered;", "    return kind != NULL;"),
     "an ordered job moves without its place":
-        ("place.c", "    return ledger_place_many(d->hub, &all, &arena, err);", "    (void)all;\n    return OUTCOME_OK;"),
+        ("place.c", "    TRY(ledger_place_many(d->hub, &all, arena, err));", "    (void)all;"),
     "what is glanced at moves without its place":
         ("arrive.c", "        a->is_glanced = true;\n        share_expect(d, a);\n        attempts_add(&d->arrived, a);",
          "        a->is_glanced = a->is_placed = true;\n        dispatch_admit(d, a);"),
-    "no job needs a place":
-        ("arrive.c", "    return delivery_is_bulk(a->delivery) &&", "    return true || delivery_is_bulk(a->delivery) ||"),
+    "what is here is not placed before the first that moves":
+        ("place.c", "        TRY(place_what_is_here(d, tenant, err));\n", "        (void)&place_what_is_here, (void)err;\n"),
+    "who is parked is not placed before the first that moves":
+        ("place.c", "        note(&pending, a);\n    (void)fair_remove", "        (void)a;\n    (void)fair_remove"),
+    "what is here is placed in another order":
+        ("place.c", "    qsort(pending.items, pending.count, sizeof *pending.items, by_time);", "    (void)by_time;"),
+    "what comes behind those that moved has no place":
+        ("arrive.c", "    } else if (dispatch_needs_place(a) && share_is_over(d->rt, a->item.tenant)) {", "    } else if (a == NULL) {"),
+    "who has too much is forgotten while places are awaited":
+        ("share.c", " ||\n            !d->has_placed[i] || d->arrived.first != NULL)", ")"),
     "places that could not be had are in another order":
         ("place.c", "            put_back(d, &batch);",
          "            (void)put_back;\n            for (size_t i = batch.count; i-- > 0;)\n"
@@ -45,7 +53,7 @@ MUTATIONS = {
     "who could not have a place goes on without":
         ("place.c", "            put_back(d, &batch);",
          "            (void)put_back;\n            for (size_t i = 0; i < batch.count; i++)\n"
-         "                dispatch_admit(d, batch.items[i]);"),
+         "                batch.items[i]->is_placed = true, dispatch_admit(d, batch.items[i]);"),
     "the highest offset is committed":
         ("partitions.c", ".offset = it->map.committed,", ".offset = it->map.next,"),
     "a map of another offset":

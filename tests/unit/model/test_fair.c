@@ -133,7 +133,7 @@ static void costs_are_paid(void)
     fair_done(&fair);
 }
 
-static bool is_of_key(const struct fair_item *item, void *key)
+static bool is_of_key(struct fair_item *item, void *key)
 {
     return item->order_key == *(uint64_t *)key;
 }

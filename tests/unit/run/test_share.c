@@ -173,6 +173,65 @@ static void some_never_move(void)
     end(stage);
 }
 
+/* Jobs of it end. */
+static void drain_to(struct stage *stage, size_t backlog)
+{
+    for (size_t i = 0; fair_tenant_backlog(&stage->d.fair, 1) > backlog; i++) {
+        if (fair_remove(&stage->d.fair, &stage->attempts[i].item))
+            metric_add(&stage->rt.metrics.buffered, -1);
+    }
+    share_look(&stage->d);
+}
+
+/* As each round sees to. */
+static void all_have_places(struct stage *stage)
+{
+    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++)
+        stage->d.has_placed[i] = true;
+}
+
+static struct attempt *arrive_ordered(struct stage *stage, uint64_t tenant)
+{
+    struct attempt *a = arrive(stage, tenant);
+    a->item.order_key = stage->count;
+    a->trail.attempt = 1;
+    return a;
+}
+
+/* They go to get their places, and their workspace has too much until they have them. */
+static void ordered_ones_need_their_places(void)
+{
+    struct stage *stage = begin(100 * MS);
+    for (int i = 0; i < 60; i++)
+        CHECK(!decide(stage, arrive_ordered(stage, 1)));
+    struct attempt *a = arrive_ordered(stage, 1);
+    CHECK(decide(stage, a) && stage->d.arrived.first == a);
+    CHECK_INT(given(stage), 0);
+    CHECK(share_is_over(&stage->rt, 1));
+    drain_to(stage, 0);
+    CHECK(share_is_over(&stage->rt, 1));
+    stage->d.arrived = (struct attempts){NULL, NULL};
+    share_look(&stage->d);
+    CHECK(share_is_over(&stage->rt, 1)); /* what was here has none either */
+    all_have_places(stage);
+    share_look(&stage->d);
+    CHECK(!share_is_any_over(&stage->rt));
+    end(stage);
+}
+
+/* Where so many have too much that nobody could say who has what here. */
+static void ordered_ones_stay_when_the_table_is_full(void)
+{
+    struct stage *stage = begin(100 * MS);
+    (void)stays(stage, 1, 100);
+    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++)
+        atomic_store(&stage->rt.over[i], 100 + i);
+    struct attempt *a = arrive_ordered(stage, 1);
+    CHECK(!decide(stage, a) && stage->d.arrived.first == NULL && a->plan.kind == PLAN_NONE);
+    CHECK_INT(stays(stage, 1, 1), 0);
+    end(stage);
+}
+
 /* They take their room, but who sent them still has a share of the rest. */
 static void bulk_jobs_count_for_nothing(void)
 {
@@ -209,16 +268,6 @@ static void the_newest_make_room(void)
     end(stage);
 }
 
-/* Jobs of it end. */
-static void drain_to(struct stage *stage, size_t backlog)
-{
-    for (size_t i = 0; fair_tenant_backlog(&stage->d.fair, 1) > backlog; i++) {
-        if (fair_remove(&stage->d.fair, &stage->attempts[i].item))
-            metric_add(&stage->rt.metrics.buffered, -1);
-    }
-    share_look(&stage->d);
-}
-
 static void who_has_too_much_is_known_until_it_has_half(void)
 {
     struct stage *stage = begin(0);
@@ -230,6 +279,7 @@ static void who_has_too_much_is_known_until_it_has_half(void)
     CHECK_INT(stays(stage, 1, 40), 0);
     CHECK(share_is_any_over(&stage->rt) && share_is_over(&stage->rt, 1));
     CHECK(!share_is_over(&stage->rt, 2));
+    all_have_places(stage);
     drain_to(stage, 41);
     CHECK(share_is_over(&stage->rt, 1));
     drain_to(stage, 40);
@@ -244,6 +294,7 @@ static void who_is_worked_off_soon_has_not_too_much(void)
     CHECK(share_is_over(&stage->rt, 1));
     atomic_store(&stage->rt.run_count, 1000);
     atomic_store(&stage->rt.run_total_us, 1000 * MS);
+    all_have_places(stage);
     share_look(&stage->d);
     CHECK(!share_is_any_over(&stage->rt));
     end(stage);
@@ -257,6 +308,8 @@ static CU_TestInfo tests[] = {
     {"a few are always within a share", a_few_are_always_within_a_share},
     {"a cap makes it longer", a_cap_makes_it_longer},
     {"some never move", some_never_move},
+    {"ordered ones need their places", ordered_ones_need_their_places},
+    {"ordered ones stay when the table is full", ordered_ones_stay_when_the_table_is_full},
     {"bulk jobs count for nothing", bulk_jobs_count_for_nothing},
     {"the newest make room", the_newest_make_room},
     {"who has too much is known until it has half", who_has_too_much_is_known_until_it_has_half},
