@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#define WORKSPACE_BYTES_MAX (4 * JOB_WORKSPACE_MAX)
+#define WORKSPACE_BYTES_MAX ((size_t)4 * JOB_WORKSPACE_MAX)
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 /* Attempts that are kept for reuse: under load nearly all, or each job would take and give two
  * blocks too large for the heap's caches; at rest as many as a burst of records. None where

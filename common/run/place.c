@@ -6,36 +6,42 @@
 
 #include <stdlib.h>
 
-#define SCRATCH_BYTES ((size_t)64 << 20)
+#define SCRATCH_BYTES ((size_t)16 << 20)
 
-struct pending {
-    struct attempt **items;
-    size_t count;
-    uint64_t tenant;
-};
-
-static enum outcome place(struct dispatcher *d, struct attempt **items, size_t count,
-                          struct arena *arena, struct err *err)
+static enum outcome place(struct dispatcher *d, const struct batch *batch, struct err *err)
 {
-    struct ledger_claim *jobs = ARENA_ARRAY(arena, struct ledger_claim, count);
+    struct arena arena ARENA_AUTO;
+    arena_init(&arena, SCRATCH_BYTES);
+    struct ledger_claim *jobs = ARENA_ARRAY(&arena, struct ledger_claim, batch->count);
     TRY_ALLOC(jobs, err);
-    for (size_t i = 0; i < count; i++)
-        jobs[i] = attempt_claim(items[i]);
-    struct ledger_claims all = {.items = jobs, .count = count, .worker = d->rt->worker->name};
+    for (size_t i = 0; i < batch->count; i++)
+        jobs[i] = attempt_claim(batch->items[i]);
+    struct ledger_claims all = {
+        .items = jobs, .count = batch->count, .worker = d->rt->worker->name};
     TRY(dispatch_open_hub(d, err));
-    TRY(ledger_place_many(d->hub, &all, arena, err));
+    TRY(ledger_place_many(d->hub, &all, &arena, err));
     service_wait_end(&d->hub_wait);
-    for (size_t i = 0; i < count; i++)
-        items[i]->is_placed = true;
+    for (size_t i = 0; i < batch->count; i++)
+        batch->items[i]->is_placed = true;
     return OUTCOME_OK;
 }
 
 /* ---- what is here ---- */
 
+struct pending {
+    struct pending_item {
+        struct attempt *a;
+        int64_t read_us, offset;
+    } * items;
+    size_t count;
+    uint64_t tenant;
+};
+
 static void note(struct pending *pending, struct attempt *a)
 {
     if (a->item.tenant == pending->tenant && dispatch_needs_place(a))
-        pending->items[pending->count++] = a;
+        pending->items[pending->count++] =
+            (struct pending_item){a, a->delivery->read_us, a->delivery->message.offset};
 }
 
 static bool note_item(struct fair_item *item, void *context)
@@ -44,14 +50,13 @@ static bool note_item(struct fair_item *item, void *context)
     return false; /* it stays */
 }
 
-/* As they were read; those of one line stand so already. */
+/* As they were read; what was read in one moment is of one partition if its order matters. */
 static int by_time(const void *left, const void *right)
 {
-    const struct attempt *a = *(struct attempt *const *)left, *b = *(struct attempt *const *)right;
-    if (a->delivery->read_us != b->delivery->read_us)
-        return a->delivery->read_us < b->delivery->read_us ? -1 : 1;
-    return (a->delivery->message.offset > b->delivery->message.offset) -
-           (a->delivery->message.offset < b->delivery->message.offset);
+    const struct pending_item *a = left, *b = right;
+    if (a->read_us != b->read_us)
+        return a->read_us < b->read_us ? -1 : 1;
+    return (a->offset > b->offset) - (a->offset < b->offset);
 }
 
 static size_t count_of(const struct attempts *list)
@@ -67,17 +72,18 @@ static enum outcome place_what_is_here(struct dispatcher *d, uint64_t tenant, st
     struct arena arena ARENA_AUTO;
     arena_init(&arena, SCRATCH_BYTES);
     size_t max = fair_count(&d->fair) + count_of(&d->parked);
-    struct pending pending = {.items = ARENA_ARRAY(&arena, struct attempt *, max + 1),
+    struct pending pending = {.items = ARENA_ARRAY(&arena, struct pending_item, max + 1),
                               .tenant = tenant};
     TRY_ALLOC(pending.items, err);
     for (struct attempt *a = d->parked.first; a != NULL; a = attempt_next(a))
         note(&pending, a);
     (void)fair_remove_matching(&d->fair, note_item, &pending);
     qsort(pending.items, pending.count, sizeof *pending.items, by_time);
-    for (size_t at = 0; at < pending.count; at += DISPATCH_BATCH_MAX) {
-        size_t left = pending.count - at;
-        TRY(place(d, pending.items + at, left < DISPATCH_BATCH_MAX ? left : DISPATCH_BATCH_MAX,
-                  &arena, err));
+    for (size_t at = 0; at < pending.count;) {
+        struct batch batch = {.count = 0};
+        while (batch.count < DISPATCH_BATCH_MAX && at < pending.count)
+            batch.items[batch.count++] = pending.items[at++].a;
+        TRY(place(d, &batch, err));
     }
     return OUTCOME_OK;
 }
@@ -95,13 +101,6 @@ static enum outcome place_before(struct dispatcher *d, struct err *err)
 }
 
 /* ---- what has arrived ---- */
-
-static enum outcome place_arrived(struct dispatcher *d, struct batch *batch, struct err *err)
-{
-    struct arena arena ARENA_AUTO;
-    arena_init(&arena, SCRATCH_BYTES);
-    return place(d, batch->items, batch->count, &arena, err);
-}
 
 /* Before those that came later. */
 static void put_back(struct dispatcher *d, const struct batch *batch)
@@ -128,7 +127,7 @@ void dispatch_place(struct dispatcher *d)
         struct batch batch = {.count = 0};
         while (batch.count < DISPATCH_BATCH_MAX && (a = attempts_take(&d->arrived)) != NULL)
             batch.items[batch.count++] = a;
-        if (place_arrived(d, &batch, &err) != OUTCOME_OK) {
+        if (place(d, &batch, &err) != OUTCOME_OK) {
             put_back(d, &batch);
             (void)service_wait_again(&d->hub_wait, &err);
             return;

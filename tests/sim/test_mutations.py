@@ -32,7 +32,7 @@ MUTATIONS = {
     "ordered jobs pass on":
         ("poll_pass.c", "    return kind != NULL && !kind->kind->ordered;", "    return kind != NULL;"),
     "an ordered job moves without its place":
-        ("place.c", "    TRY(ledger_place_many(d->hub, &all, arena, err));", "    (void)all;"),
+        ("place.c", "    TRY(ledger_place_many(d->hub, &all, &arena, err));", "    (void)all;"),
     "what is glanced at moves without its place":
         ("arrive.c", "        a->is_glanced = true;\n        share_expect(d, a);\n        attempts_add(&d->arrived, a);",
          "        a->is_glanced = a->is_placed = true;\n        dispatch_admit(d, a);"),
