@@ -124,7 +124,7 @@ static enum outcome fill_consumer(rd_kafka_conf_t *settings,
         /* Small: pausing throws the prefetched away. */
         {"queued.min.messages", KAFKA_QUEUED_RECORDS},
         {"max.partition.fetch.bytes", fetch_bytes},
-        {"fetch.max.bytes", num_max_i64(2 << 20, fetch_bytes)},
+        {"fetch.max.bytes", num_max_i64(1 << 20, fetch_bytes)}, /* a largest record's, at least */
         {"fetch.error.backoff.ms", 100},
         /* A partition that is begun, resumed or sought joins the next fetch: no long wait there. */
         {"fetch.wait.max.ms", 100},

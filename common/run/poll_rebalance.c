@@ -6,6 +6,9 @@
 
 #define DRAIN_STEP_US (20 * US_PER_MS)
 #define QUEUE_KBYTES 8192
+/* A record holds all that was fetched with it: of a flood that moves, the few that stay would hold
+ * megabytes each. */
+#define FETCH_BYTES (64 << 10)
 #define PASS_ARENA_BYTES ((size_t)4 << 20)
 #define JOBS_TOPICS 3 /* a class of priority each */
 
@@ -101,6 +104,7 @@ enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *
                    .lost = poller_lost},
         .session_timeout_ms = rt->conf->session_timeout_ms,
         .queue_kbytes = QUEUE_KBYTES,
+        .fetch_max_bytes = FETCH_BYTES,
     };
     arena_init(&poller->pass_arena, PASS_ARENA_BYTES);
     metric_set(&rt->metrics.polled_us, clock_monotonic_us());
