@@ -103,7 +103,8 @@ void fair_end(struct fair *fair, struct fair_item *item);
 bool fair_remove(struct fair *fair, struct fair_item *item);
 
 /* Takes out each queued item that `matches` (NULL = all): a chain through `matched`, each
- * tenant's lines in their order; NULL = none did. O(items). */
+ * tenant's lines in their order; NULL = none did. `matches` sees each item once, may change what is
+ * around it, and may be asked for that alone. O(items). */
 struct fair_item *fair_remove_matching(struct fair *fair,
                                        bool (*matches)(struct fair_item *item, void *context),
                                        void *context);

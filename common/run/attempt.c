@@ -203,13 +203,19 @@ static enum outcome note_glance(struct attempt *a, const struct job_glance *glan
     return OUTCOME_OK;
 }
 
-/* What was seen at a glance may have a place in the ledger: it ends under its name. */
-static enum outcome refuse_text(struct attempt *a, struct err *err)
+/* What can't be decoded, and was seen at a glance, may have a place in the ledger: it ends under
+ * that name. */
+static enum outcome name_by_glance(struct attempt *a, struct err *err)
 {
     struct job_glance glance;
+    return job_glance(a->delivery->message.value, &glance) ? note_glance(a, &glance, err)
+                                                           : OUTCOME_OK;
+}
+
+static enum outcome refuse_text(struct attempt *a, struct err *err)
+{
     struct err memory = {0};
-    if (job_glance(a->delivery->message.value, &glance) &&
-        note_glance(a, &glance, &memory) != OUTCOME_OK)
+    if (name_by_glance(a, &memory) != OUTCOME_OK)
         return *err = memory, memory.outcome;
     err->outcome = OUTCOME_POISON;
     return err_prefix(err, "not a job");
@@ -285,14 +291,17 @@ enum outcome attempt_glance(struct attempt *a, const struct kind_entry *kind,
     return OUTCOME_OK;
 }
 
-/* It will not fit the next time either: nothing is kept of it but what its dead letter says. */
+/* It will not fit the next time either: nothing is kept of it but its name, if that fits, and what
+ * its dead letter says. */
 static enum outcome refuse_large(struct attempt *a, struct err *err)
 {
     long long max = a->rt->conf->job_memory_bytes;
+    struct err nameless = {0};
     arena_done(&a->arena);
     arena_init(&a->arena, (size_t)max);
     forget_record(a);
     TRY(read_trail(a, err));
+    (void)name_by_glance(a, &nameless);
     a->outcome = FAIL(&a->err, OUTCOME_POISON, "job.too_large",
                       "the record needs more than the %lld bytes that a job may have", max);
     (void)err_hint(&a->err, "make it smaller, or HAUL_JOB_MEMORY_BYTES larger");

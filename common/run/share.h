@@ -17,7 +17,8 @@
  *
  * Once it is so, its jobs without an order are passed on as the bytes that they are (poll_pass.c),
  * none of them decoded or put in the queue, until what waits here of it is half of what is free, or
- * is worked off soon.
+ * is worked off soon. Those with one go by the dispatcher, for their places, undecoded too
+ * (arrive.c).
  *
  * Is:      looked at for each job that comes; and ten times a second for the workspace that has
  *          most, whose newest jobs make room: a burst may come before the pace is known, or jobs
@@ -35,7 +36,7 @@ void share_look(struct dispatcher *d);
 /* It will be taken, as far as is known: what waits for its place doesn't fill the buffer. */
 void share_expect(struct dispatcher *d, struct attempt *a);
 
-/* True: the job has been taken to be moved. */
+/* True: the job has been taken to be moved, or to get its place first and to come again. */
 bool share_takes(struct dispatcher *d, struct attempt *a);
 
 /* Now and then: takes from the fair queue what is beyond a share there. */

@@ -48,8 +48,8 @@ def test_a_workspace_has_a_cap_over_all_workers(runtime):
     runtime.wait_committed()
 
 
-def flood(runtime, kind, count, headers=None, subjects=None, broken=(), **data):
-    """Very many jobs of one workspace, at once; what was sent last, by its key. Those that are broken are no JSON."""
+def flood(runtime, kind, count, headers=None, subjects=None, broken=(), how=None, **data):
+    """Very many jobs of one workspace, at once; what was sent last, by its key. Those that are broken have `how` in them."""
     sent = {}
     producer = runtime.haul.servers.producer("plain")
     for i in range(count):
@@ -57,7 +57,7 @@ def flood(runtime, kind, count, headers=None, subjects=None, broken=(), **data):
                        subject=f"s{i % (subjects or count)}")
         text = json.dumps(job)
         if i in broken:
-            text = text.replace('"data":', '"n": tru, "data":')
+            text = text.replace('"data":', f'"n": {how}, "data":')
         producer.poll(0)
         while True:
             try:
@@ -98,11 +98,12 @@ def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime, wor
     assert max(begun_before(runtime, job) for job in lone) < count / 2
 
 
-def test_what_moves_keeps_its_order(runtime):
+@pytest.mark.parametrize("count, buffered, sleep_ms", [(900, 64, 20), (3000, 1400, 10)], ids=["a batch of places", "some batches"])
+def test_what_moves_keeps_its_order(runtime, count, buffered, sleep_ms):
     """Jobs of one subject run one after the other, as they were sent, by whatever topic they came."""
-    count, subjects = 900, 90
-    workers = [runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2) for _ in range(2)]
-    flood(runtime, "effect", count, subjects=subjects, sleep_ms=20)
+    subjects = count // 10
+    workers = [runtime.start(HAUL_BUFFERED_JOBS_MAX=buffered, HAUL_JOB_THREADS=2) for _ in range(2)]
+    flood(runtime, "effect", count, subjects=subjects, sleep_ms=sleep_ms)
     jobs = [f"{runtime.haul.prefix}flood{i}" for i in range(count)]
     for job in jobs:
         runtime.haul.wait_succeeded(job)
@@ -112,15 +113,16 @@ def test_what_moves_keeps_its_order(runtime):
         assert runs[i - subjects][1] <= runs[i][0], i
 
 
-def test_what_moves_and_is_no_job_holds_nobody(runtime):
+@pytest.mark.parametrize("how, code", [("tru", "json.syntax"), (str([0] * 20000), "job.too_large")], ids=["no JSON", "too large"])
+def test_what_moves_and_is_no_job_holds_nobody(runtime, how, code):
     """It has its place like the others, and ends in its turn: those behind it run."""
     count, subjects, broken = 600, 60, range(120, 420, 7)
-    flood(runtime, "effect", count, subjects=subjects, broken=broken, sleep_ms=10)
-    workers = [runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2) for _ in range(2)]
+    flood(runtime, "effect", count, subjects=subjects, broken=broken, how=how, sleep_ms=10)
+    workers = [runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2, HAUL_JOB_MEMORY_BYTES=65536) for _ in range(2)]
     for i in range(count):
         job = f"{runtime.haul.prefix}flood{i}"
         if i in broken:
-            assert runtime.haul.wait_event(job, "dead_lettered")["data"]["error"]["code"] == "json.syntax"
+            assert runtime.haul.wait_event(job, "dead_lettered")["data"]["error"]["code"] == code
         else:
             runtime.haul.wait_succeeded(job)
     assert sum(worker.metric("haul_jobs_demoted_total") for worker in workers) > count / 4

@@ -63,7 +63,8 @@ static void test_decodes(void)
     end(&stage);
 }
 
-/* Wherever the memory that a job may have ends: the whole job, or nothing of it. */
+/* Wherever the memory that a job may have ends: the whole job, or nothing of it but its name, by
+ * which it may have a place. */
 static void test_what_does_not_fit_is_refused_whole(void)
 {
     struct stage stage;
@@ -80,7 +81,9 @@ static void test_what_does_not_fit_is_refused_whole(void)
         } else {
             refused++;
             CHECK_TEXT(a->err.code, "job.too_large");
-            CHECK(a->id == NULL && a->kind == NULL && a->job.subject == NULL);
+            CHECK_TEXT(a->id, "j");
+            CHECK_TEXT(a->workspace_id, "w");
+            CHECK(a->kind == NULL && a->job.subject == NULL && a->job.id == NULL);
             CHECK(a->data.common == NULL && a->item.order_key == 0);
         }
         attempt_free(a);
