@@ -3,9 +3,19 @@
 
 #include <string.h>
 
+static size_t place_of(const struct offset_map *map, int64_t offset)
+{
+    return ((uint64_t)offset & (map->window - 1)) / 64;
+}
+
 static uint64_t *word_of(const struct offset_map *map, int64_t offset)
 {
-    return &map->bits[((uint64_t)offset & (map->window - 1)) / 64];
+    return &map->bits[place_of(map, offset)];
+}
+
+static uint64_t *left_word_of(const struct offset_map *map, int64_t offset)
+{
+    return &map->left_bits[place_of(map, offset)];
 }
 
 static uint64_t bit_of(int64_t offset)
@@ -15,8 +25,11 @@ static uint64_t bit_of(int64_t offset)
 
 void offset_map_init_growing(struct offset_map *map, uint64_t *bits, size_t window, size_t max)
 {
-    *map = (struct offset_map){
-        .bits = bits, .window = (uint32_t)window, .window_max = (uint32_t)max, .floor = INT64_MIN};
+    *map = (struct offset_map){.bits = bits,
+                               .left_bits = bits + window / 64,
+                               .window = (uint32_t)window,
+                               .window_max = (uint32_t)max,
+                               .floor = INT64_MIN};
     memset(bits, 0, OFFSET_MAP_WORDS(window) * sizeof *bits);
 }
 
@@ -107,6 +120,7 @@ bool offset_map_complete(struct offset_map *map, int64_t offset)
 {
     if (!offset_map_is_incomplete(map, offset))
         return false;
+    (void)offset_map_return(map, offset);
     *word_of(map, offset) &= ~bit_of(offset);
     map->incomplete--;
     map->completions++;
@@ -114,6 +128,51 @@ bool offset_map_complete(struct offset_map *map, int64_t offset)
         advance(map);
     return true;
 }
+
+/* ---- what is left ---- */
+
+bool offset_map_is_left(const struct offset_map *map, int64_t offset)
+{
+    return map->left > 0 && offset_map_is_incomplete(map, offset) &&
+           (*left_word_of(map, offset) & bit_of(offset)) != 0;
+}
+
+void offset_map_leave(struct offset_map *map, int64_t offset)
+{
+    if (!offset_map_is_incomplete(map, offset) || offset_map_is_left(map, offset))
+        return;
+    if (map->left == 0 || offset < map->lowest_left)
+        map->lowest_left = offset;
+    *left_word_of(map, offset) |= bit_of(offset);
+    map->left++;
+}
+
+static void find_lowest_left(struct offset_map *map)
+{
+    uint64_t rest;
+    while ((rest = *left_word_of(map, map->lowest_left) >> ((uint64_t)map->lowest_left % 64)) == 0)
+        map->lowest_left += 64 - map->lowest_left % 64;
+    map->lowest_left += __builtin_ctzll(rest);
+}
+
+bool offset_map_return(struct offset_map *map, int64_t offset)
+{
+    if (!offset_map_is_left(map, offset))
+        return false;
+    *left_word_of(map, offset) &= ~bit_of(offset);
+    map->left--;
+    if (offset == map->lowest_left && map->left > 0)
+        find_lowest_left(map);
+    return true;
+}
+
+void offset_map_skip_left(struct offset_map *map, int64_t offset)
+{
+    while (map->left > 0 && map->lowest_left < offset)
+        (void)offset_map_complete(map, map->lowest_left);
+}
+
+/* ---- other memory ---- */
 
 size_t offset_map_larger(const struct offset_map *map, int64_t offset)
 {
@@ -124,11 +183,10 @@ size_t offset_map_larger(const struct offset_map *map, int64_t offset)
     return (int64_t)window >= needed && window > map->window ? window : 0;
 }
 
-/* The bits of the absolute word `at` that lie within the span: the first and the last one may
+/* The bits of the absolute word of `at` that lie within the span: the first and the last one may
  * share a word of the ring. */
-static uint64_t word_within(const struct offset_map *map, int64_t at, int64_t top)
+static uint64_t word_within(const struct offset_map *map, uint64_t word, int64_t at, int64_t top)
 {
-    uint64_t word = *word_of(map, at);
     if (at < map->committed)
         word &= ~UINT64_C(0) << ((uint64_t)map->committed % 64);
     if (top - at < 64)
@@ -141,10 +199,14 @@ uint64_t *offset_map_move(struct offset_map *map, uint64_t *bits, size_t window)
     struct offset_map moved = *map;
     int64_t top = offset_map_top(map);
     moved.bits = bits;
+    moved.left_bits = bits + window / 64;
     moved.window = (uint32_t)window;
     memset(bits, 0, OFFSET_MAP_WORDS(window) * sizeof *bits);
-    for (int64_t at = map->committed - (int64_t)((uint64_t)map->committed % 64); at < top; at += 64)
-        *word_of(&moved, at) |= word_within(map, at, top);
+    for (int64_t at = map->committed - (int64_t)((uint64_t)map->committed % 64); at < top;
+         at += 64) {
+        *word_of(&moved, at) |= word_within(map, *word_of(map, at), at, top);
+        *left_word_of(&moved, at) |= word_within(map, *left_word_of(map, at), at, top);
+    }
     uint64_t *had = map->bits;
     *map = moved;
     return had;

@@ -7,6 +7,9 @@
  * Is not:  a consumer. Owns:    nothing; the bits are the caller's, who gives more of them when
  * offset_map_larger asks. Threads: one at a time.
  *
+ * A record may be left: read, and given to nobody, to be read again. It is as incomplete as any, but
+ * the map can tell which these are.
+ *
  * Offsets that the partition skips (compaction, transaction markers) count as complete.
  * Invariants: committed <= every incomplete offset < top, committed <= next,
  * top - committed <= window. Reading and committing only go up, but for one case: a record below
@@ -24,12 +27,15 @@
 
 struct offset_map {
     uint64_t *bits;       /* 1 = incomplete: below `next` taken, above it restored; a ring */
+    uint64_t *left_bits;  /* 1 = of these, left; as long, behind them */
     uint32_t window;      /* a power of two, 64 to OFFSET_WINDOW_MAX */
     uint32_t window_max;  /* what it may grow to */
     uint32_t incomplete;  /* taken and not yet complete */
     uint32_t waiting;     /* restored as incomplete, not yet taken */
+    uint32_t left;        /* of `incomplete` */
     int64_t committed;    /* lowest incomplete offset; next when none is */
     int64_t next;         /* one above the highest offset that was taken */
+    int64_t lowest_left;  /* while any is left */
     int64_t restored;     /* one above the highest offset that was restored; else <= next */
     int64_t floor;        /* what is committed at the broker */
     int64_t seen;         /* one above the last record that was offered; below what is complete
@@ -40,7 +46,7 @@ struct offset_map {
     bool is_pressed;      /* what that look said */
 };
 
-#define OFFSET_MAP_WORDS(window) ((window) / 64)
+#define OFFSET_MAP_WORDS(window) ((window) / 64 * 2)
 
 /* `bits` has OFFSET_MAP_WORDS(window) words. The map waits for its first offset. */
 void offset_map_init(struct offset_map *map, uint64_t *bits, size_t window);
@@ -65,6 +71,14 @@ bool offset_map_complete(struct offset_map *map, int64_t offset);
 
 /* Taken and not yet complete? */
 bool offset_map_is_incomplete(const struct offset_map *map, int64_t offset);
+
+/* What was taken is left. No-op unless it is incomplete. */
+void offset_map_leave(struct offset_map *map, int64_t offset);
+bool offset_map_is_left(const struct offset_map *map, int64_t offset);
+/* It was read again, and is not left any more; nor is what is complete. True when it was. */
+bool offset_map_return(struct offset_map *map, int64_t offset);
+/* What is left below `offset` is not in the log any more: it counts as complete. */
+void offset_map_skip_left(struct offset_map *map, int64_t offset);
 
 /* `offset` was committed at the broker: a record below it, that was read before, can only come of a
  * log that was cut. */

@@ -157,7 +157,43 @@ static void test_stuck_head(void)
     CHECK(!offset_map_is_stuck(&map));
 }
 
-/* Against a plain array: random takes with gaps, completions in any order. */
+static void test_what_is_left(void)
+{
+    uint64_t small[OFFSET_MAP_WORDS(64)], large[OFFSET_MAP_WORDS(256)];
+    struct offset_map map;
+    offset_map_init_growing(&map, small, 64, 256);
+    offset_map_reset(&map, 100);
+    for (int64_t offset = 100; offset < 160; offset++)
+        CHECK_INT(offset_map_take(&map, offset), OFFSET_TAKEN);
+    offset_map_leave(&map, 150);
+    offset_map_leave(&map, 110);
+    offset_map_leave(&map, 110);
+    offset_map_leave(&map, 130);
+    offset_map_leave(&map, 99);
+    offset_map_leave(&map, 160);
+    CHECK_INT(map.left, 3);
+    CHECK_INT(map.lowest_left, 110);
+    CHECK_INT(map.incomplete, 60);
+    CHECK(offset_map_is_left(&map, 130) && !offset_map_is_left(&map, 131));
+    (void)offset_map_move(&map, large, 256);
+    CHECK(offset_map_is_left(&map, 130) && !offset_map_is_left(&map, 66));
+    CHECK(offset_map_return(&map, 110) && !offset_map_return(&map, 110));
+    CHECK_INT(map.lowest_left, 130);
+    CHECK(offset_map_is_incomplete(&map, 110));
+    offset_map_skip_left(&map, 150); /* 130 is not in the log any more */
+    CHECK(!offset_map_is_incomplete(&map, 130) && offset_map_is_incomplete(&map, 129));
+    CHECK_INT(map.lowest_left, 150);
+    CHECK_INT(map.left, 1);
+    CHECK(offset_map_complete(&map, 150));
+    CHECK_INT(map.left, 0);
+    offset_map_leave(&map, 151);
+    offset_map_reset(&map, 0); /* another log */
+    CHECK_INT(map.left, 0);
+    CHECK_INT(offset_map_take(&map, 0), OFFSET_TAKEN);
+    CHECK(!offset_map_is_left(&map, 0) && !offset_map_return(&map, 0));
+}
+
+/* Against a plain array: random takes with gaps, completions in any order; some are left. */
 static uint64_t next_random(uint64_t *state)
 {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -166,9 +202,28 @@ static uint64_t next_random(uint64_t *state)
 
 enum { TAKEN_MAX = 3000, SPACE = 20000 };
 struct model {
-    bool incomplete[SPACE];
+    bool incomplete[SPACE], left[SPACE];
     int64_t lowest, next;
 };
+
+/* True: the map says the same. */
+static bool leave_or_return(struct model *model, struct offset_map *map, int64_t offset)
+{
+    bool was_left = model->left[offset];
+    model->left[offset] = !was_left && model->incomplete[offset];
+    if (was_left)
+        return offset_map_return(map, offset);
+    offset_map_leave(map, offset);
+    return offset_map_is_left(map, offset) == model->left[offset];
+}
+
+static bool agrees_on_lowest_left(const struct model *model, const struct offset_map *map)
+{
+    int64_t lowest = map->committed;
+    while (lowest < map->next && !model->left[lowest])
+        lowest++;
+    return map->left == 0 ? lowest == map->next : lowest == map->lowest_left;
+}
 
 static int64_t model_committed(struct model *model)
 {
@@ -195,10 +250,14 @@ static void run_seed(uint64_t seed)
         } else if (map.next > map.committed) {
             offset =
                 map.committed + (int64_t)(next_random(&random) % (uint64_t)offset_map_span(&map));
-            if (offset_map_complete(&map, offset) != model.incomplete[offset])
+            if (next_random(&random) % 4 == 0)
+                CHECK(leave_or_return(&model, &map, offset));
+            else if (offset_map_complete(&map, offset) != model.incomplete[offset])
                 CHECK_INT(seed, -1);
-            model.incomplete[offset] = false;
+            else
+                model.incomplete[offset] = model.left[offset] = false;
         }
+        CHECK(agrees_on_lowest_left(&model, &map));
         if (model_committed(&model) != map.committed || map.committed < committed_before) {
             CHECK_INT(map.committed, model_committed(&model));
             return;
@@ -222,6 +281,7 @@ static CU_TestInfo tests[] = {
     {"reset above the committed offset", test_reset_above_the_committed_offset},
     {"window grows and shrinks", test_window_grows_and_shrinks},
     {"stuck head", test_stuck_head},
+    {"what is left", test_what_is_left},
     {"agrees with a plain array", test_agrees_with_a_plain_array},
     CU_TEST_INFO_NULL,
 };
