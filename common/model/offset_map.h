@@ -7,8 +7,8 @@
  * Is not:  a consumer. Owns:    nothing; the bits are the caller's, who gives more of them when
  * offset_map_larger asks. Threads: one at a time.
  *
- * A record may be left: read, and given to nobody, to be read again. It is as incomplete as any, but
- * the map can tell which these are.
+ * A record may be left: read, and given to nobody, to be read again. It is as incomplete as any,
+ * but the map can tell which these are.
  *
  * Offsets that the partition skips (compaction, transaction markers) count as complete.
  * Invariants: committed <= every incomplete offset < top, committed <= next,

@@ -3,6 +3,7 @@
 #include "run/dispatch.h"
 
 #include "base/clock.h"
+#include "run/look.h"
 #include "run/share.h"
 
 #define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
@@ -47,11 +48,14 @@ bool dispatch_needs_place(const struct attempt *a)
 /* What is to move needs no more than its place: it is not decoded before it is known to stay. */
 static bool glance(struct dispatcher *d, struct attempt *a)
 {
+    struct look look;
     struct job_glance found;
     struct err err = {0};
-    const struct kind_entry *kind = share_glance(d->rt, a->delivery, &found);
-    return kind != NULL && kind->kind->ordered && !found.has_conditions &&
-           attempt_glance(a, kind, &found, &err) == OUTCOME_OK && dispatch_needs_place(a) &&
+    const struct delivery *delivery = a->delivery;
+    return share_is_any_over(d->rt) && delivery->lane == LANE_JOBS && !delivery_is_bulk(delivery) &&
+           !delivery->is_back && look_glance(d->rt, delivery->message.value, &look, &found) &&
+           look.kind->kind->ordered && !found.has_conditions && share_is_over(d->rt, look.tenant) &&
+           attempt_glance(a, look.kind, &found, &err) == OUTCOME_OK && dispatch_needs_place(a) &&
            a->trail.not_before_us == 0;
 }
 
@@ -67,7 +71,8 @@ static void decode(struct dispatcher *d, struct attempt *a)
                attempt_not_before_us(a) > fleet_clock_least_us(&d->rt->clock)) {
         settle_plan_later(a, attempt_not_before_us(a));
         settle_without_run(a);
-    } else if (dispatch_needs_place(a) && share_is_over(d->rt, a->item.tenant)) {
+    } else if (dispatch_needs_place(a) && share_is_over(d->rt, a->item.tenant) &&
+               !share_takes_back(d, a)) {
         attempts_add(&d->arrived, a); /* behind those that have moved */
     } else {
         dispatch_admit(d, a);
@@ -76,6 +81,8 @@ static void decode(struct dispatcher *d, struct attempt *a)
 
 void dispatch_receive(struct dispatcher *d, struct attempt *a)
 {
+    int returning = a->delivery->over_slot;
+    a->delivery->over_slot = DELIVERY_NOT_RETURNING;
     if (dispatch_is_stale(d->rt, a)) {
         dispatch_drop(d, a);
     } else if (glance(d, a)) {
@@ -85,4 +92,5 @@ void dispatch_receive(struct dispatcher *d, struct attempt *a)
     } else {
         decode(d, a);
     }
+    share_returned(d->rt, returning);
 }

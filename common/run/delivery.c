@@ -11,6 +11,7 @@ struct delivery *delivery_new(struct kafka_message *message)
     delivery->message = *message;
     *message = (struct kafka_message){0};
     delivery->lane = LANE_JOBS;
+    delivery->over_slot = DELIVERY_NOT_RETURNING;
     return delivery;
 }
 

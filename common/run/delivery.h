@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #define LANE_JOBS (-1) /* else: the number of a retry tier */
+#define DELIVERY_NOT_RETURNING (-1)
 
 enum delivery_fate {
     FATE_DONE,  /* what it led to is delivered: its offset is complete */
@@ -36,6 +37,8 @@ struct delivery {
     int priority;          /* enum job_priority, of its topic */
     int64_t read_us;       /* monotonic */
     int64_t not_before_us; /* wall clock; 0 = at once */
+    bool is_back;          /* it was left before (run/share), and there is room for it now */
+    int over_slot;         /* and it counts as returning there; else DELIVERY_NOT_RETURNING */
     int64_t again_at_us;   /* monotonic; with FATE_AGAIN */
     enum delivery_fate fate;
     /* Reports that are awaited, and one for who works on it. */

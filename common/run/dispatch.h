@@ -76,6 +76,8 @@ bool dispatch_is_stale(struct runtime *rt, const struct attempt *a);
 /* Gives their places to those that have arrived, behind all that their workspaces have here, and
  * admits them. */
 void dispatch_place(struct dispatcher *d);
+/* The first half of it, for one workspace that has too much. */
+void dispatch_place_before(struct dispatcher *d, uint64_t tenant);
 /* Into the fair queue, or to the bulk topic. */
 void dispatch_admit(struct dispatcher *d, struct attempt *a);
 /* No-op while it is open. */

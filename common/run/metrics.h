@@ -46,6 +46,7 @@ struct metrics {
     metric retries[RETRY_TIER_COUNT];
     /* In the partitions of this worker, read or not. */
     metric retry_waiting[RETRY_TIER_COUNT], jobs_waiting[JOB_PRIORITY_COUNT];
+    metric left; /* in Kafka, to be read again */
     metric handed_back, fenced, leases_busy, behind, demoted;
     metric partitions, paused, rebalances;
     metric commits, commit_failures;

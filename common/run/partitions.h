@@ -16,6 +16,14 @@
  * itself; it grows up to OFFSET_WINDOW_MAX, 8 KiB. */
 #define PARTITION_WINDOW 256
 
+#define PARTITION_LEFT_MAX 8
+
+/* Of a workspace so many ordered records are left (poll_left.c). */
+struct partition_left {
+    uint64_t tenant;
+    uint32_t count; /* 0 = the row is free */
+};
+
 struct partition {
     char topic[TOPIC_NAME_SIZE];
     int32_t number;
@@ -33,6 +41,7 @@ struct partition {
     /* Read, and waiting for their time or for room in the window; in order. */
     struct delivery *held_head, *held_tail;
     bool is_paused;
+    struct partition_left left[PARTITION_LEFT_MAX];
 };
 
 struct partitions {

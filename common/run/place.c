@@ -2,7 +2,7 @@
  * whatever way their records go, those of their subject that come later wait for them. What does
  * not move gets its place where it is claimed, and is claimed in its order: so all that its
  * workspace has here gets one before the first that moves does. See dispatch.h. */
-#include "run/dispatch.h"
+#include "run/share.h"
 
 #include <stdlib.h>
 
@@ -88,15 +88,27 @@ static enum outcome place_what_is_here(struct dispatcher *d, uint64_t tenant, st
     return OUTCOME_OK;
 }
 
-static enum outcome place_before(struct dispatcher *d, struct err *err)
+static enum outcome place_before(struct dispatcher *d, uint64_t tenant, struct err *err)
 {
-    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++) {
-        uint64_t tenant = atomic_load_explicit(&d->rt->over[i], memory_order_relaxed);
-        if (tenant == 0 || d->has_placed[i])
-            continue;
-        TRY(place_what_is_here(d, tenant, err));
-        d->has_placed[i] = true;
-    }
+    size_t slot = share_slot_of(d->rt, tenant);
+    if (slot == RUNTIME_OVER_MAX || d->has_placed[slot])
+        return OUTCOME_OK;
+    TRY(place_what_is_here(d, tenant, err));
+    d->has_placed[slot] = true;
+    return OUTCOME_OK;
+}
+
+void dispatch_place_before(struct dispatcher *d, uint64_t tenant)
+{
+    struct err err = {0};
+    if (place_before(d, tenant, &err) != OUTCOME_OK)
+        (void)service_wait_again(&d->hub_wait, &err);
+}
+
+static enum outcome place_before_arrived(struct dispatcher *d, struct err *err)
+{
+    for (const struct attempt *a = d->arrived.first; a != NULL; a = attempt_next(a))
+        TRY(place_before(d, a->item.tenant, err));
     return OUTCOME_OK;
 }
 
@@ -119,7 +131,7 @@ void dispatch_place(struct dispatcher *d)
 {
     struct err err = {0};
     struct attempt *a;
-    if (place_before(d, &err) != OUTCOME_OK) {
+    if (place_before_arrived(d, &err) != OUTCOME_OK) {
         (void)service_wait_again(&d->hub_wait, &err);
         return;
     }

@@ -2,9 +2,10 @@
  * poll: the loop of the process's main thread, which alone owns the consumer.
  *
  * Is:      reading, holding back what is not due, back-pressure, completion of offsets, commits,
- *          rebalances, the drain. poll.c is the loop; poll_out.c what comes back;
- *          poll_pass.c what goes on unread; poll_commit.c the commits; poll_rebalance.c the
- *          group's callbacks; poll_depth.c the gauges.
+ *          rebalances, the drain. poll.c is the loop; poll_in.c what comes in; poll_out.c what
+ *          comes back; poll_pass.c what goes on unread; poll_left.c what is read later;
+ *          poll_commit.c the commits; poll_rebalance.c the group's callbacks; poll_depth.c the
+ *          gauges.
  * Owns:    every delivery while it is in no queue and with no job thread.
  * Threads: one.
  *
@@ -15,8 +16,10 @@
 #define HAUL_RUN_POLL_H
 
 #include "run/dispatch.h"
+#include "run/look.h"
 #include "run/partitions.h"
 
+#define POLLER_BURST_MAX 256 /* records between two looks at the rest */
 #define POLLER_COMMIT_MAX 64
 #define POLLER_ANSWER_WAIT_US (5 * US_PER_S)
 
@@ -27,6 +30,18 @@ struct poller_commit {
     bool is_refused;                                /* the last one was */
 };
 
+/* What was read past, and is read again by a reader of its own: one partition at a time, each from
+ * the lowest of its offsets that are left. */
+struct poller_left {
+    size_t count;                  /* in all partitions */
+    struct kafka_consumer *reader; /* NULL until it is needed */
+    size_t partition;              /* that it reads */
+    size_t taken;                  /* from it, in this turn */
+    bool is_reading;
+    bool is_sure; /* what the reader did not give was not there the time before either */
+    int64_t again_at_us;
+};
+
 struct poller {
     struct runtime *rt;
     struct kafka_consumer *consumer;
@@ -34,10 +49,11 @@ struct poller {
     struct attempts given;    /* on their way to the dispatcher, a burst together */
     struct delivery *delayed; /* to be given out again at their time */
     size_t delayed_count;
-    size_t live;                      /* deliveries that are not freed */
-    size_t passing, passing_bytes;    /* of them: those that go on as they are */
-    size_t passed;                    /* since somebody has more than a share */
-    struct arena pass_arena;          /* for the headers of one */
+    size_t live;                   /* deliveries that are not freed */
+    size_t passing, passing_bytes; /* of them: those that go on as they are */
+    size_t passed;                 /* since somebody has more than a share */
+    struct arena pass_arena;       /* for the headers of one */
+    struct poller_left left;
     struct delivery *oldest, *newest; /* of them */
     bool is_full;                     /* all partitions are paused */
     bool is_bulk_full;                /* those of the bulk topic are held */
@@ -77,8 +93,29 @@ void poller_free(struct poller *poller, struct delivery *delivery);
 /* Given out again at its time. */
 void poller_delay(struct poller *poller, struct delivery *delivery);
 
+/* A record comes. */
+void poller_take(struct poller *poller, struct kafka_message *message);
+/* Its delivery, which takes the message over; NULL without memory. */
+struct delivery *poller_deliver(struct poller *poller, const struct partition *partition,
+                                struct kafka_message *message);
+/* To the dispatcher, with the others of this burst. */
+void poller_give_out(struct poller *poller, struct delivery *delivery);
+/* Those that are due by now, and have room. */
+void poller_try_held(struct poller *poller);
+void poller_try_delayed(struct poller *poller);
+/* As much may be read as is buffered. */
+bool poller_has_room(const struct poller *poller);
+
+/* True: it is read later; the delivery is gone. */
+bool poller_leave(struct poller *poller, struct partition *partition, struct delivery *delivery,
+                  const struct look *look);
+/* What was left, as far as there is room for it. */
+void poller_read_left(struct poller *poller);
+/* The partitions are not ours any more; the table is still there. */
+void poller_forget_left(struct poller *poller);
+
 /* True: it is on its way to the bulk topic, and comes back when its report is in. */
-bool poller_pass_on(struct poller *poller, struct delivery *delivery);
+bool poller_pass_on(struct poller *poller, struct delivery *delivery, const struct look *look);
 /* No more of them for now. */
 bool poller_has_enough_passing(const struct poller *poller);
 /* Its report is in. */

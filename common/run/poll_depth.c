@@ -68,6 +68,7 @@ void poller_publish(struct poller *poller)
         metric_set(&metrics->retry_waiting[i], retry[i]);
     for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++)
         metric_set(&metrics->jobs_waiting[i], jobs[i]);
+    metric_set(&metrics->left, (int64_t)poller->left.count);
     metric_set(&metrics->offsets_incomplete, incomplete);
     metric_set(&metrics->offsets_beyond, beyond);
     metric_set(&metrics->offsets_uncommitted, uncommitted);

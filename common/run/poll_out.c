@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "run/share.h"
 
 void poller_link(struct poller *poller, struct delivery *delivery)
 {
@@ -27,6 +28,7 @@ void poller_free(struct poller *poller, struct delivery *delivery)
     else
         delivery->newer->older = delivery->older;
     poller->live--;
+    share_returned(poller->rt, delivery->over_slot);
     delivery_free(delivery);
 }
 

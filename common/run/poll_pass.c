@@ -21,14 +21,6 @@ bool poller_has_enough_passing(const struct poller *poller)
     return poller->passing >= PASSING_MAX || poller->passing_bytes >= PASSING_BYTES_MAX;
 }
 
-/* Jobs with an order key stay: they need their places first, which the dispatcher gets them. */
-static bool goes_on(const struct poller *poller, const struct delivery *delivery)
-{
-    struct job_glance glance;
-    const struct kind_entry *kind = share_glance(poller->rt, delivery, &glance);
-    return kind != NULL && !kind->kind->ordered;
-}
-
 static enum outcome send_on(struct poller *poller, struct delivery *delivery, struct err *err)
 {
     struct runtime *rt = poller->rt;
@@ -45,14 +37,10 @@ static enum outcome send_on(struct poller *poller, struct delivery *delivery, st
     return outbox_offer(&rt->outbox, &record, delivery, err);
 }
 
-bool poller_pass_on(struct poller *poller, struct delivery *delivery)
+bool poller_pass_on(struct poller *poller, struct delivery *delivery, const struct look *look)
 {
     struct err err = {0};
-    if (!share_is_any_over(poller->rt)) {
-        poller->passed = 0;
-        return false;
-    }
-    if (!goes_on(poller, delivery))
+    if (look->kind->kind->ordered || !share_is_over(poller->rt, look->tenant))
         return false;
     delivery_begin(delivery);
     enum outcome outcome = send_on(poller, delivery, &err);

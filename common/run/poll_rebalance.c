@@ -18,6 +18,7 @@ static void end_epoch(struct poller *poller)
     struct runtime *rt = poller->rt;
     dispatch_give(rt, &poller->given);
     poller_drop_waiting(poller);
+    poller_forget_left(poller);
     poller->commit.count = 0; /* whatever comes of it, it is no news of ours any more */
     partitions_clear(&poller->table);
     atomic_store(&rt->epoch, poller->table.epoch);
@@ -121,6 +122,7 @@ void poller_close(struct poller *poller)
     poller_take_done(poller, 0);
     poller_drop_waiting(poller);
     kafka_consumer_close(poller->consumer);
+    kafka_consumer_close(poller->left.reader);
     partitions_clear(&poller->table);
     arena_done(&poller->pass_arena);
 }

@@ -25,6 +25,14 @@ struct kind_entry {
 #define RUNTIME_LOCAL_RATES 64
 #define RUNTIME_OVER_MAX 8
 
+/* A workspace that has more than its share waiting here: run/share. */
+struct over_share {
+    atomic_uint_fast64_t workspace; /* attempt_number_of its id; 0 = none */
+    atomic_int left;                /* records of it that are to be read again */
+    atomic_int credit;              /* so many of them may be */
+    atomic_int returning;           /* were, and are not with the dispatcher yet */
+};
+
 struct runtime {
     const struct worker *worker;
     const struct run_conf *conf;
@@ -41,7 +49,7 @@ struct runtime {
     struct queue inbox, runnable, settling, done;
     struct queue spare;                          /* attempts that are free for reuse */
     int64_t workspace_jobs_max;                  /* that run at a time; 0 = no limit */
-    atomic_uint_fast64_t over[RUNTIME_OVER_MAX]; /* run/share: workspaces; 0 = none */
+    struct over_share over[RUNTIME_OVER_MAX];
     atomic_int over_count;
     struct outbox outbox;
     struct keeper keeper;

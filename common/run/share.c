@@ -59,37 +59,27 @@ static bool may_move(const struct attempt *a)
 
 /* ---- who has more than its share ---- */
 
+uint64_t share_workspace(const struct runtime *rt, size_t slot)
+{
+    return atomic_load_explicit(&rt->over[slot].workspace, memory_order_relaxed);
+}
+
+size_t share_slot_of(const struct runtime *rt, uint64_t tenant)
+{
+    size_t i = 0;
+    while (i < RUNTIME_OVER_MAX && share_workspace(rt, i) != tenant)
+        i++;
+    return i;
+}
+
 bool share_is_over(const struct runtime *rt, uint64_t tenant)
 {
-    for (size_t i = 0; tenant != 0 && i < RUNTIME_OVER_MAX; i++) {
-        if (atomic_load_explicit(&rt->over[i], memory_order_relaxed) == tenant)
-            return true;
-    }
-    return false;
+    return tenant != 0 && share_slot_of(rt, tenant) < RUNTIME_OVER_MAX;
 }
 
 bool share_is_any_over(const struct runtime *rt)
 {
     return atomic_load_explicit(&rt->over_count, memory_order_relaxed) > 0;
-}
-
-const struct kind_entry *share_glance(const struct runtime *rt, const struct delivery *delivery,
-                                      struct job_glance *ret_glance)
-{
-    if (!share_is_any_over(rt) || delivery->lane != LANE_JOBS || delivery_is_bulk(delivery) ||
-        !job_glance(delivery->message.value, ret_glance) ||
-        !share_is_over(rt, attempt_number_of(ret_glance->workspace_id)))
-        return NULL;
-    return attempt_kind_named(rt, ret_glance->kind);
-}
-
-static size_t slot_of(const struct runtime *rt, uint64_t tenant)
-{
-    size_t i = 0;
-    while (i < RUNTIME_OVER_MAX &&
-           atomic_load_explicit(&rt->over[i], memory_order_relaxed) != tenant)
-        i++;
-    return i;
 }
 
 /* False: the table is full. Then its jobs are looked at one by one, and ordered ones stay. */
@@ -98,35 +88,93 @@ static bool note_over(struct dispatcher *d, uint64_t tenant)
     struct runtime *rt = d->rt;
     if (tenant == 0 || share_is_over(rt, tenant))
         return tenant != 0;
-    size_t slot = slot_of(rt, 0);
+    size_t slot = share_slot_of(rt, 0);
     if (slot == RUNTIME_OVER_MAX)
         return false;
     d->has_placed[slot] = false;
-    atomic_store_explicit(&rt->over[slot], tenant, memory_order_relaxed);
+    atomic_store(&rt->over[slot].left, 0);
+    atomic_store(&rt->over[slot].credit, 0);
+    atomic_store(&rt->over[slot].workspace, tenant);
     atomic_fetch_add_explicit(&rt->over_count, 1, memory_order_relaxed);
     return true;
 }
 
 /* From half of a share on: at the bound itself each job that ends would change the answer. While
  * places are awaited nobody is forgotten: what is placed comes behind all that was here. */
-static void forget_over(struct dispatcher *d)
+static bool is_within(const struct dispatcher *d, size_t slot)
 {
-    struct runtime *rt = d->rt;
-    for (size_t i = 0; share_is_any_over(rt) && i < RUNTIME_OVER_MAX; i++) {
-        uint64_t tenant = atomic_load_explicit(&rt->over[i], memory_order_relaxed);
-        int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, tenant);
-        if (tenant == 0 || (backlog * 2 > room(rt) && takes_long(d, backlog)) ||
-            !d->has_placed[i] || d->arrived.first != NULL)
-            continue;
-        atomic_store_explicit(&rt->over[i], 0, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&rt->over_count, 1, memory_order_relaxed);
-    }
+    const struct runtime *rt = d->rt;
+    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, share_workspace(rt, slot));
+    return (backlog * 2 <= room(rt) || !takes_long(d, backlog)) && d->arrived.first == NULL &&
+           atomic_load(&rt->over[slot].left) <= 0;
+}
+
+/* Of what was left as much may come back as would be within its share. */
+static void give_credit(struct dispatcher *d, struct over_share *over)
+{
+    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, atomic_load(&over->workspace)) +
+                      atomic_load(&over->returning);
+    int64_t stays = takes_long(d, backlog) ? room(d->rt) / 2 : room(d->rt);
+    atomic_store(&over->credit, (int)num_max_i64(stays - backlog, 0));
 }
 
 void share_look(struct dispatcher *d)
 {
+    struct runtime *rt = d->rt;
     look_at_pace(d);
-    forget_over(d);
+    for (size_t i = 0; share_is_any_over(rt) && i < RUNTIME_OVER_MAX; i++) {
+        if (share_workspace(rt, i) == 0)
+            continue;
+        give_credit(d, &rt->over[i]);
+        if (!is_within(d, i))
+            continue;
+        atomic_store(&rt->over[i].workspace, 0);
+        atomic_fetch_sub_explicit(&rt->over_count, 1, memory_order_relaxed);
+    }
+}
+
+/* ---- what was left ---- */
+
+void share_note_left(struct runtime *rt, uint64_t tenant, int more)
+{
+    size_t slot = share_slot_of(rt, tenant);
+    if (slot < RUNTIME_OVER_MAX)
+        atomic_fetch_add(&rt->over[slot].left, more);
+}
+
+bool share_may_return(const struct runtime *rt, uint64_t tenant)
+{
+    size_t slot = share_slot_of(rt, tenant);
+    return slot == RUNTIME_OVER_MAX || atomic_load(&rt->over[slot].credit) > 0;
+}
+
+bool share_take_credit(struct runtime *rt, struct delivery *delivery, uint64_t tenant)
+{
+    size_t slot = share_slot_of(rt, tenant);
+    if (!share_may_return(rt, tenant))
+        return false;
+    if (slot < RUNTIME_OVER_MAX) {
+        delivery->over_slot = (int)slot;
+        atomic_fetch_add(&rt->over[slot].returning, 1);
+        atomic_fetch_sub(&rt->over[slot].credit, 1);
+    }
+    return true;
+}
+
+void share_returned(struct runtime *rt, int slot)
+{
+    if (slot != DELIVERY_NOT_RETURNING)
+        atomic_fetch_sub(&rt->over[slot].returning, 1);
+}
+
+bool share_takes_back(struct dispatcher *d, const struct attempt *a)
+{
+    size_t slot = share_slot_of(d->rt, a->item.tenant);
+    if (!a->delivery->is_back || d->arrived.first != NULL)
+        return false;
+    if (slot < RUNTIME_OVER_MAX)
+        d->has_placed[slot] = false;
+    return true;
 }
 
 /* ---- what moves ---- */
@@ -198,7 +246,7 @@ void share_make_room(struct dispatcher *d)
     if (most - free < d->rt->conf->buffered_jobs_max / LEAST_PART || !takes_long(d, most))
         return;
     if (note_over(d, excess.tenant))
-        dispatch_place(d);
+        dispatch_place_before(d, excess.tenant);
     excess.stays = (size_t)(most + free) / 2;
     struct fair_item *item = fair_remove_matching(&d->fair, is_excess, &excess);
     while (item != NULL) {

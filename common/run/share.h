@@ -15,15 +15,20 @@
  * their subject that come later wait for them there. Those put back, and kinds without a ledger,
  * can have none and stay.
  *
- * Once it is so, its jobs without an order are passed on as the bytes that they are (poll_pass.c),
- * none of them decoded or put in the queue, until what waits here of it is half of what is free, or
- * is worked off soon. Those with one go by the dispatcher, for their places, undecoded too
- * (arrive.c).
+ * Once it is so, none of its jobs is decoded or put in the queue, until what waits here of it is
+ * half of what is free, or is worked off soon:
+ *   - those without an order are passed on as the bytes that they are (poll_pass.c);
+ *   - those with one are left: read past, their offsets incomplete, and read again when there is
+ *     room for them (poll_left.c). So neither the hub nor the bulk topic has anything to do with
+ *     most of them. What is left of a workspace in a partition is taken in its order, and all that
+ *     comes there of it later is left too.
+ * Where a partition can be read no further, what is left there goes by the dispatcher, for its
+ * places and to the bulk topic, undecoded too (arrive.c).
  *
  * Is:      looked at for each job that comes; and ten times a second for the workspace that has
  *          most, whose newest jobs make room: a burst may come before the pace is known, or jobs
  *          take longer from then on.
- * Threads: the dispatcher's; share_is_over, share_is_any_over and share_glance: any.
+ * Threads: the dispatcher's, but for the calls below that say otherwise.
  */
 #ifndef HAUL_RUN_SHARE_H
 #define HAUL_RUN_SHARE_H
@@ -45,12 +50,28 @@ void share_make_room(struct dispatcher *d);
 /* What was taken goes to the settler, which sends it. */
 void share_give(struct dispatcher *d);
 
-/* True: more than its share waits of this workspace. A moment old at most. */
+/* ---- by any thread: a moment old at most ---- */
+
+/* True: more than its share waits of this workspace. */
 bool share_is_over(const struct runtime *rt, uint64_t tenant);
 bool share_is_any_over(const struct runtime *rt);
+/* Its place in rt->over; RUNTIME_OVER_MAX: it has none. And who has that place; 0 = nobody. */
+size_t share_slot_of(const struct runtime *rt, uint64_t tenant);
+uint64_t share_workspace(const struct runtime *rt, size_t slot);
 
-/* The kind of a plain record that such a workspace sent; NULL: it goes the way of all jobs. */
-const struct kind_entry *share_glance(const struct runtime *rt, const struct delivery *delivery,
-                                      struct job_glance *ret_glance);
+/* ---- what was left: by the poll thread ---- */
+
+/* More of its records are left, or fewer. */
+void share_note_left(struct runtime *rt, uint64_t tenant, int more);
+/* There is room for one of them. */
+bool share_may_return(const struct runtime *rt, uint64_t tenant);
+/* The same, and it is taken. */
+bool share_take_credit(struct runtime *rt, struct delivery *delivery, uint64_t tenant);
+/* A delivery's `over_slot` as it was: the dispatcher has it now, or it is gone. By any thread. */
+void share_returned(struct runtime *rt, int slot);
+
+/* The dispatcher's. True: one that was left stays without a place, as nothing of its workspace
+ * waits for one. What moves next of that workspace comes behind it. */
+bool share_takes_back(struct dispatcher *d, const struct attempt *a);
 
 #endif

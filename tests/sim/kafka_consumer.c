@@ -100,6 +100,22 @@ enum outcome kafka_consumer_open(const struct kafka_conf *conf,
     return OUTCOME_OK;
 }
 
+/* Of a reader without a group. */
+enum outcome kafka_consumer_assign(struct kafka_consumer *consumer,
+                                   const struct kafka_partition *partitions, size_t count,
+                                   struct err *err)
+{
+    (void)err;
+    fiber_point();
+    for (size_t i = 0; i < count; i++)
+        consumer->places[i] = (struct place){.topic = topic_find(partitions[i].topic),
+                                             .partition = partitions[i].partition,
+                                             .position = partitions[i].offset};
+    consumer->place_count = count;
+    consumer->turn = 0;
+    return OUTCOME_OK;
+}
+
 enum outcome kafka_consumer_subscribe(struct kafka_consumer *consumer, const char *const *names,
                                       size_t count, struct err *err)
 {

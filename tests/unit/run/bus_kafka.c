@@ -43,6 +43,10 @@ struct pending {
 
 struct kafka_consumer {
     struct kafka_consumer_events events;
+    bool is_reader; /* without a group: */
+    char topic[256];
+    int32_t partition;
+    int64_t position; /* KAFKA_OFFSET_NONE: it reads nothing */
 };
 struct kafka_producer {
     struct kafka_producer_options options;
@@ -274,6 +278,8 @@ enum outcome kafka_consumer_open(const struct kafka_conf *conf,
     struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
     TRY_ALLOC(consumer, err);
     consumer->events = options->events;
+    consumer->is_reader = options->group == NULL;
+    consumer->position = KAFKA_OFFSET_NONE;
     *ret_consumer = consumer;
     return OUTCOME_OK;
 }
@@ -346,6 +352,47 @@ static void assign(struct kafka_consumer *consumer)
     consumer->events.assigned(consumer->events.ctx, list, count);
 }
 
+/* The lock is held. */
+static void give(const struct bus_topic *topic, size_t partition, int64_t offset,
+                 struct kafka_message *ret_message)
+{
+    struct record *record = topic->logs[partition].records[offset];
+    *ret_message = (struct kafka_message){
+        .topic = topic->name,
+        .partition = (int32_t)partition,
+        .offset = offset,
+        .timestamp_ms = -1,
+        .key = slice_of(record->key),
+        .value = {record->value, record->value_len},
+        .native = record,
+    };
+}
+
+/* A reader without a group: one partition at a time. */
+enum outcome kafka_consumer_assign(struct kafka_consumer *consumer,
+                                   const struct kafka_partition *partitions, size_t count,
+                                   struct err *err)
+{
+    (void)err;
+    consumer->position = count == 0 ? KAFKA_OFFSET_NONE : partitions->offset;
+    if (count == 0)
+        return OUTCOME_OK;
+    text_copy(consumer->topic, sizeof consumer->topic, partitions->topic);
+    consumer->partition = partitions->partition;
+    return OUTCOME_OK;
+}
+
+static enum outcome read_on(struct kafka_consumer *consumer, struct kafka_message *ret_message)
+{
+    pthread_mutex_lock(&lock);
+    const struct bus_topic *topic = topic_of(consumer->topic);
+    *ret_message = (struct kafka_message){0};
+    if (consumer->position >= 0 && consumer->position < topic->logs[consumer->partition].count)
+        give(topic, (size_t)consumer->partition, consumer->position++, ret_message);
+    pthread_mutex_unlock(&lock);
+    return OUTCOME_OK;
+}
+
 /* The lock is held. Partitions take turns. */
 static bool next_record(struct kafka_message *ret_message)
 {
@@ -355,17 +402,7 @@ static bool next_record(struct kafka_message *ret_message)
         struct log *log = &topic->logs[at % PARTITIONS];
         if (!log->is_subscribed || log->is_paused || log->position >= log->count)
             continue;
-        struct record *record = log->records[log->position];
-        *ret_message = (struct kafka_message){
-            .topic = topic->name,
-            .partition = (int32_t)(at % PARTITIONS),
-            .offset = log->position,
-            .timestamp_ms = -1,
-            .key = slice_of(record->key),
-            .value = {record->value, record->value_len},
-            .native = record,
-        };
-        log->position++;
+        give(topic, at % PARTITIONS, log->position++, ret_message);
         round_robin = at + 1;
         return true;
     }
@@ -377,6 +414,8 @@ enum outcome kafka_consumer_poll(struct kafka_consumer *consumer, int64_t timeou
 {
     (void)err;
     struct kafka_message message = {0};
+    if (consumer->is_reader)
+        return read_on(consumer, ret_message);
     pthread_mutex_lock(&lock);
     bool takes = is_assigned && rebalance_asked, gives = !is_assigned, lost = rebalance_lost;
     rebalance_asked = takes ? false : rebalance_asked;
@@ -398,7 +437,7 @@ void kafka_consumer_close(struct kafka_consumer *consumer)
     if (consumer == NULL)
         return;
     pthread_mutex_lock(&lock);
-    bool takes = is_assigned;
+    bool takes = is_assigned && !consumer->is_reader;
     pthread_mutex_unlock(&lock);
     if (takes)
         take_away(consumer, false);

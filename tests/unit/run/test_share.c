@@ -183,13 +183,6 @@ static void drain_to(struct stage *stage, size_t backlog)
     share_look(&stage->d);
 }
 
-/* As each round sees to. */
-static void all_have_places(struct stage *stage)
-{
-    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++)
-        stage->d.has_placed[i] = true;
-}
-
 static struct attempt *arrive_ordered(struct stage *stage, uint64_t tenant)
 {
     struct attempt *a = arrive(stage, tenant);
@@ -212,10 +205,56 @@ static void ordered_ones_need_their_places(void)
     CHECK(share_is_over(&stage->rt, 1));
     stage->d.arrived = (struct attempts){NULL, NULL};
     share_look(&stage->d);
-    CHECK(share_is_over(&stage->rt, 1)); /* what was here has none either */
-    all_have_places(stage);
-    share_look(&stage->d);
     CHECK(!share_is_any_over(&stage->rt));
+    end(stage);
+}
+
+/* What was left comes back as far as it would be within a share, and nobody is forgotten of whom
+ * something is left. */
+static void what_was_left_has_credit(void)
+{
+    struct stage *stage = begin(100 * MS);
+    struct runtime *rt = &stage->rt;
+    struct delivery delivery = {.over_slot = DELIVERY_NOT_RETURNING};
+    CHECK(share_may_return(rt, 1) && share_take_credit(rt, &delivery, 1)); /* it has not too much */
+    CHECK_INT(delivery.over_slot, DELIVERY_NOT_RETURNING);
+    CHECK_INT(stays(stage, 1, 61), 60);
+    share_note_left(rt, 1, 2);
+    share_note_left(rt, 2, 1); /* of whom nothing is known any more */
+    share_look(&stage->d);
+    CHECK(!share_may_return(rt, 1) && !share_take_credit(rt, &delivery, 1));
+    drain_to(stage, 38); /* of the 82 that are free now it may have 41 */
+    CHECK(share_is_over(rt, 1));
+    for (int i = 0; i < 3; i++)
+        CHECK(share_take_credit(rt, &delivery, 1));
+    CHECK_INT(delivery.over_slot, 0);
+    CHECK(!share_may_return(rt, 1));
+    share_look(&stage->d);
+    CHECK(!share_may_return(rt, 1)); /* they are on their way */
+    share_returned(rt, delivery.over_slot);
+    share_returned(rt, DELIVERY_NOT_RETURNING);
+    share_look(&stage->d);
+    CHECK(share_may_return(rt, 1));
+    share_note_left(rt, 1, -2);
+    share_look(&stage->d);
+    CHECK(!share_is_any_over(rt) && share_may_return(rt, 1));
+    end(stage);
+}
+
+/* It stays without a place, if nothing of its workspace waits for one; what moves next comes behind
+ * it. */
+static void what_comes_back_needs_no_place(void)
+{
+    struct stage *stage = begin(100 * MS);
+    CHECK_INT(stays(stage, 1, 61), 60);
+    struct attempt *a = arrive_ordered(stage, 1), *other = arrive_ordered(stage, 1);
+    stage->d.has_placed[0] = true;
+    CHECK(!share_takes_back(&stage->d, a));
+    a->delivery->is_back = true;
+    CHECK(share_takes_back(&stage->d, a) && !stage->d.has_placed[0]);
+    attempts_add(&stage->d.arrived, other);
+    CHECK(!share_takes_back(&stage->d, a));
+    stage->d.arrived = (struct attempts){NULL, NULL};
     end(stage);
 }
 
@@ -225,7 +264,7 @@ static void ordered_ones_stay_when_the_table_is_full(void)
     struct stage *stage = begin(100 * MS);
     (void)stays(stage, 1, 100);
     for (size_t i = 0; i < RUNTIME_OVER_MAX; i++)
-        atomic_store(&stage->rt.over[i], 100 + i);
+        atomic_store(&stage->rt.over[i].workspace, 100 + i);
     struct attempt *a = arrive_ordered(stage, 1);
     CHECK(!decide(stage, a) && stage->d.arrived.first == NULL && a->plan.kind == PLAN_NONE);
     CHECK_INT(stays(stage, 1, 1), 0);
@@ -279,7 +318,6 @@ static void who_has_too_much_is_known_until_it_has_half(void)
     CHECK_INT(stays(stage, 1, 40), 0);
     CHECK(share_is_any_over(&stage->rt) && share_is_over(&stage->rt, 1));
     CHECK(!share_is_over(&stage->rt, 2));
-    all_have_places(stage);
     drain_to(stage, 41);
     CHECK(share_is_over(&stage->rt, 1));
     drain_to(stage, 40);
@@ -294,7 +332,6 @@ static void who_is_worked_off_soon_has_not_too_much(void)
     CHECK(share_is_over(&stage->rt, 1));
     atomic_store(&stage->rt.run_count, 1000);
     atomic_store(&stage->rt.run_total_us, 1000 * MS);
-    all_have_places(stage);
     share_look(&stage->d);
     CHECK(!share_is_any_over(&stage->rt));
     end(stage);
@@ -309,6 +346,8 @@ static CU_TestInfo tests[] = {
     {"a cap makes it longer", a_cap_makes_it_longer},
     {"some never move", some_never_move},
     {"ordered ones need their places", ordered_ones_need_their_places},
+    {"what was left has credit", what_was_left_has_credit},
+    {"what comes back needs no place", what_comes_back_needs_no_place},
     {"ordered ones stay when the table is full", ordered_ones_stay_when_the_table_is_full},
     {"bulk jobs count for nothing", bulk_jobs_count_for_nothing},
     {"the newest make room", the_newest_make_room},
