@@ -18,10 +18,11 @@
 
 #define PARTITION_LEFT_MAX 8
 
-/* Of a workspace so many ordered records are left (poll_left.c). */
+/* Of a workspace so many records are left (poll_left.c). */
 struct partition_left {
     uint64_t tenant;
     uint32_t count; /* 0 = the row is free */
+    bool is_ordered;
 };
 
 struct partition {

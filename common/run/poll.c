@@ -87,10 +87,9 @@ bool poller_has_room(const struct poller *poller)
 /* What is there already, up to a bound. */
 static void poll_burst(struct poller *poller, int64_t timeout_ms)
 {
-    for (int i = 0; i < POLLER_BURST_MAX && poller_has_room(poller); i++) {
-        if (!poll_once(poller, i == 0 ? timeout_ms : 0))
-            return;
-    }
+    poller->is_idle = false;
+    for (int i = 0; i < POLLER_BURST_MAX && !poller->is_idle && poller_has_room(poller); i++)
+        poller->is_idle = !poll_once(poller, i == 0 ? timeout_ms : 0);
 }
 
 static void go_round(struct poller *poller)
@@ -115,9 +114,9 @@ static void go_round(struct poller *poller)
         poller_take_done(poller, POLL_MS * US_PER_MS / 10);
         return;
     }
-    poller_read_left(poller);
+    bool has_read = poller_read_left(poller);
     bool waits = poller->table.held > 0 || poller->delayed != NULL || poller->left.count > 0;
-    poll_burst(poller, waits ? HELD_POLL_MS : POLL_MS);
+    poll_burst(poller, has_read ? 0 : waits ? HELD_POLL_MS : POLL_MS);
     dispatch_give(poller->rt, &poller->given);
 }
 

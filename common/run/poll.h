@@ -55,6 +55,7 @@ struct poller {
     struct arena pass_arena;       /* for the headers of one */
     struct poller_left left;
     struct delivery *oldest, *newest; /* of them */
+    bool is_idle;                     /* the last look found no record */
     bool is_full;                     /* all partitions are paused */
     bool is_bulk_full;                /* those of the bulk topic are held */
     int64_t full_since_us;
@@ -109,13 +110,15 @@ bool poller_has_room(const struct poller *poller);
 /* True: it is read later; the delivery is gone. */
 bool poller_leave(struct poller *poller, struct partition *partition, struct delivery *delivery,
                   const struct look *look);
-/* What was left, as far as there is room for it. */
-void poller_read_left(struct poller *poller);
+/* What was left, as far as there is room for it. True: something came. */
+bool poller_read_left(struct poller *poller);
 /* The partitions are not ours any more; the table is still there. */
 void poller_forget_left(struct poller *poller);
 
 /* True: it is on its way to the bulk topic, and comes back when its report is in. */
 bool poller_pass_on(struct poller *poller, struct delivery *delivery, const struct look *look);
+/* There is nothing else to do, and few are on their way. */
+bool poller_may_pass_aside(const struct poller *poller);
 /* No more of them for now. */
 bool poller_has_enough_passing(const struct poller *poller);
 /* Its report is in. */

@@ -1,10 +1,13 @@
-/* poll_left: records that are read past and read again later: those of ordered kinds of a workspace
- * that has more than its share; see poll.h and share.h.
+/* poll_left: records that are read past and read again later: those of a workspace that has more
+ * than its share; see poll.h and share.h.
  *
  * Their offsets stay incomplete, marked as left: whoever reads the partition next, after a crash or
  * a rebalance, finds them there. A reader of its own reads them again, so that the others are read
- * on meanwhile. Order: what is left of a workspace in a partition is given out lowest first, and
- * nothing of it that comes later is given out before. */
+ * on meanwhile: as many as there is room for; those without an order also when there is nothing
+ * else to read, to be passed on to the bulk topic.
+ *
+ * Order: what is left of a workspace in a partition is given out lowest first, and nothing of an
+ * ordered kind of it that comes later is given out before. */
 #include "run/poll.h"
 
 #include "base/clock.h"
@@ -18,21 +21,24 @@
 
 /* ---- whose they are ---- */
 
-static struct partition_left *row_of(struct partition *partition, uint64_t tenant)
+static struct partition_left *row_of(struct partition *partition, const struct look *look)
 {
     for (size_t i = 0; i < PARTITION_LEFT_MAX; i++) {
-        if (partition->left[i].count > 0 && partition->left[i].tenant == tenant)
-            return &partition->left[i];
+        struct partition_left *row = &partition->left[i];
+        if (row->count > 0 && row->tenant == look->tenant &&
+            row->is_ordered == look->kind->kind->ordered)
+            return row;
     }
     return NULL;
 }
 
-static struct partition_left *new_row(struct partition *partition, uint64_t tenant)
+static struct partition_left *new_row(struct partition *partition, const struct look *look)
 {
     for (size_t i = 0; i < PARTITION_LEFT_MAX; i++) {
         if (partition->left[i].count > 0)
             continue;
-        partition->left[i].tenant = tenant;
+        partition->left[i] = (struct partition_left){.tenant = look->tenant,
+                                                     .is_ordered = look->kind->kind->ordered};
         return &partition->left[i];
     }
     return NULL;
@@ -45,24 +51,25 @@ static void check_rows(struct partition *partition)
         memset(partition->left, 0, sizeof partition->left);
 }
 
-static void note_back(struct poller *poller, struct partition *partition, uint64_t tenant)
+static void note_back(struct poller *poller, struct partition *partition, const struct look *look)
 {
-    struct partition_left *row = row_of(partition, tenant);
+    struct partition_left *row = row_of(partition, look);
     if (row != NULL)
         row->count--;
-    share_note_left(poller->rt, tenant, -1);
+    share_note_left(poller->rt, look->tenant, -1);
     check_rows(partition);
 }
 
 bool poller_leave(struct poller *poller, struct partition *partition, struct delivery *delivery,
                   const struct look *look)
 {
-    if (!look->kind->kind->ordered)
-        return false;
     check_rows(partition);
-    struct partition_left *row = row_of(partition, look->tenant);
-    if (row == NULL && share_is_over(poller->rt, look->tenant))
-        row = new_row(partition, look->tenant);
+    struct partition_left *row = row_of(partition, look);
+    bool is_behind = row != NULL && row->is_ordered;
+    if (!is_behind && !share_is_over(poller->rt, look->tenant))
+        return false;
+    if (row == NULL)
+        row = new_row(partition, look);
     if (row == NULL)
         return false;
     offset_map_leave(&partition->map, delivery->message.offset);
@@ -75,14 +82,16 @@ bool poller_leave(struct poller *poller, struct partition *partition, struct del
 
 /* ---- which is read next ---- */
 
-/* There is room for somebody's. Or no more can be read of the partition: then even what has no
- * room comes back, to move. */
+/* There is room for somebody's, or it can move and nothing else is to be done. Or no more can be
+ * read of the partition: then even what has no room comes back, to move. */
 static bool may_read(const struct poller *poller, const struct partition *partition)
 {
-    bool may = partition->held_head != NULL;
-    for (size_t i = 0; i < PARTITION_LEFT_MAX && !may; i++)
-        may =
-            partition->left[i].count > 0 && share_may_return(poller->rt, partition->left[i].tenant);
+    bool may = partition->held_head != NULL, may_pass = poller_may_pass_aside(poller);
+    for (size_t i = 0; i < PARTITION_LEFT_MAX && !may; i++) {
+        const struct partition_left *row = &partition->left[i];
+        may = row->count > 0 &&
+              ((may_pass && !row->is_ordered) || share_may_return(poller->rt, row->tenant));
+    }
     return may && partition->map.left > 0;
 }
 
@@ -214,9 +223,10 @@ static void take_back(struct poller *poller, struct partition *partition,
     left->taken++;
     if (is_known) {
         delivery->is_back = share_take_credit(poller->rt, delivery, look.tenant);
-        note_back(poller, partition, look.tenant);
+        note_back(poller, partition, &look);
     }
-    poller_give_out(poller, delivery);
+    if (delivery->is_back || !is_known || !poller_pass_on(poller, delivery, &look))
+        poller_give_out(poller, delivery);
 }
 
 static bool read_one(struct poller *poller)
@@ -254,16 +264,15 @@ static void rest(struct poller *poller)
         kafka_message_done(&message);
 }
 
-void poller_read_left(struct poller *poller)
+bool poller_read_left(struct poller *poller)
 {
-    if (poller->left.count == 0) {
+    int n = 0;
+    if (poller->left.count == 0)
         rest(poller);
-        return;
-    }
-    for (int n = 0; n < POLLER_BURST_MAX && poller_has_room(poller); n++) {
-        if (!is_ready(poller) || !read_one(poller))
-            return;
-    }
+    while (poller->left.count > 0 && n < POLLER_BURST_MAX && poller_has_room(poller) &&
+           is_ready(poller) && read_one(poller))
+        n++;
+    return n > 0;
 }
 
 void poller_forget_left(struct poller *poller)

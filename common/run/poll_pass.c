@@ -21,6 +21,12 @@ bool poller_has_enough_passing(const struct poller *poller)
     return poller->passing >= PASSING_MAX || poller->passing_bytes >= PASSING_BYTES_MAX;
 }
 
+bool poller_may_pass_aside(const struct poller *poller)
+{
+    return poller->is_idle && poller->passing < PASSING_MAX / 2 &&
+           poller->passing_bytes < PASSING_BYTES_MAX / 2;
+}
+
 static enum outcome send_on(struct poller *poller, struct delivery *delivery, struct err *err)
 {
     struct runtime *rt = poller->rt;

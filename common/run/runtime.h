@@ -47,8 +47,8 @@ struct runtime {
     struct fleet_clock clock;
     /* Attempts: to the dispatcher, to the job threads, to the settler; deliveries: back. */
     struct queue inbox, runnable, settling, done;
-    struct queue spare;                          /* attempts that are free for reuse */
-    int64_t workspace_jobs_max;                  /* that run at a time; 0 = no limit */
+    struct queue spare;         /* attempts that are free for reuse */
+    int64_t workspace_jobs_max; /* that run at a time; 0 = no limit */
     struct over_share over[RUNTIME_OVER_MAX];
     atomic_int over_count;
     struct outbox outbox;

@@ -17,13 +17,15 @@
  *
  * Once it is so, none of its jobs is decoded or put in the queue, until what waits here of it is
  * half of what is free, or is worked off soon:
- *   - those without an order are passed on as the bytes that they are (poll_pass.c);
- *   - those with one are left: read past, their offsets incomplete, and read again when there is
- *     room for them (poll_left.c). So neither the hub nor the bulk topic has anything to do with
- *     most of them. What is left of a workspace in a partition is taken in its order, and all that
- *     comes there of it later is left too.
- * Where a partition can be read no further, what is left there goes by the dispatcher, for its
- * places and to the bulk topic, undecoded too (arrive.c).
+ *   - they are left: read past, their offsets incomplete, and read again when there is room for
+ *     them (poll_left.c);
+ *   - those without an order are passed on to the bulk topic as the bytes that they are
+ *     (poll_pass.c), for all workers to do, when there is nothing else to read;
+ *   - of those with an order, what is left of a workspace in a partition is taken in its order, and
+ *     all that comes there of it later is left too. Neither the hub nor the bulk topic has anything
+ *     to do with most of them.
+ * Where a partition can be read no further, what is left there moves at once. That with an order
+ * goes by the dispatcher, for its places, undecoded too (arrive.c).
  *
  * Is:      looked at for each job that comes; and ten times a second for the workspace that has
  *          most, whose newest jobs make room: a burst may come before the pace is known, or jobs
