@@ -216,5 +216,6 @@ bool offset_map_is_stuck(const struct offset_map *map)
 {
     int64_t span = offset_map_span(map);
     int64_t open = (int64_t)map->incomplete + map->waiting;
-    return map->incomplete > 0 && span * 10 > (int64_t)map->window_max * 9 && open * 50 < span;
+    int64_t window = map->window_max < OFFSET_WINDOW_STUCK ? map->window_max : OFFSET_WINDOW_STUCK;
+    return map->incomplete > 0 && span * 10 > window * 9 && open * 50 < span;
 }

@@ -22,8 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest window. Whatever it holds, Kafka's 4096 characters of metadata hold 24,552 bits. */
-#define OFFSET_WINDOW_MAX 32768
+/* The largest window: a flood of one workspace that is left to be read again should fit. Kafka's
+ * 4096 characters of metadata hold 24,552 bits, or more in runs. */
+#define OFFSET_WINDOW_MAX 262144
+/* What a stuck head holds back. */
+#define OFFSET_WINDOW_STUCK 32768
 
 struct offset_map {
     uint64_t *bits;       /* 1 = incomplete: below `next` taken, above it restored; a ring */
@@ -109,8 +112,9 @@ static inline int64_t offset_map_beyond(const struct offset_map *map)
     return offset_map_span(map) - map->incomplete - map->waiting;
 }
 
-/* Head-of-line blocking: the window is more than 90 % full and more than 98 % of it is done.
- * The stuck head is then `committed`. */
+/* Head-of-line blocking: more than 90 % of OFFSET_WINDOW_STUCK offsets (of the whole window, if that
+ * is smaller) are behind the lowest incomplete one, and more than 98 % of them are done. The stuck
+ * head is then `committed`. */
 bool offset_map_is_stuck(const struct offset_map *map);
 
 #endif

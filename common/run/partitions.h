@@ -13,7 +13,7 @@
 #include "run/runtime.h"
 
 /* Offsets between the lowest incomplete one and the highest: where a map begins, in the partition
- * itself; it grows up to OFFSET_WINDOW_MAX, 8 KiB. */
+ * itself; it grows up to OFFSET_WINDOW_MAX, 64 KiB. */
 #define PARTITION_WINDOW 256
 
 #define PARTITION_LEFT_MAX 8

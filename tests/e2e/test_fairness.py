@@ -60,7 +60,7 @@ def produce(producer, topic, text, key, headers=None):
 
 def flood(runtime, kind, count, headers=None, subjects=None, broken=(), how=None, between=None, **data):
     """Very many jobs of one workspace, at once; what was sent last, by its key. Those that are broken have `how` in them.
-    Behind each comes one of what is `between`, of the same subject."""
+    Behind each comes one of the kind and data that are `between`, of the same subject."""
     sent = {}
     producer = runtime.haul.servers.producer("plain")
     for i in range(count):
@@ -71,7 +71,9 @@ def flood(runtime, kind, count, headers=None, subjects=None, broken=(), how=None
         produce(producer, runtime.topic, text, subject, headers)
         sent[subject] = text
         if between is not None:
-            other = make_job(kind, between, f"{runtime.haul.prefix}between{i}", subject=subject)
+            what, data_between = between
+            data_between = {**data_between, "workspace_id": data_between["workspace_id"].format(i)}
+            other = make_job(what, data_between, f"{runtime.haul.prefix}between{i}", subject=subject)
             produce(producer, runtime.topic, json.dumps(other), subject)
     assert producer.flush(30) == 0
     return sent
@@ -132,7 +134,7 @@ def moved(workers):
 # Of two workspaces the one runs one job at a time, and the other waits behind it in each partition: there is room for
 # the other alone, and what is in its way moves.
 IN_THE_WAY = {"HAUL_BUFFERED_JOBS_MAX": 64, "HAUL_JOB_THREADS": 2, "HAUL_WORKSPACE_JOBS_MAX": 1}
-BETWEEN = {"workspace_id": "quick", "sleep_ms": 0}
+BETWEEN = "effect", {"workspace_id": "quick", "sleep_ms": 0}
 
 
 def test_what_is_left_keeps_its_order(runtime):
@@ -163,6 +165,29 @@ def test_what_moves_in_some_batches_of_places_keeps_its_order(runtime):
     flood(runtime, "effect", count, subjects=300, sleep_ms=10)
     assert_in_order(runtime, succeeded(runtime, count), 300)
     assert moved(workers) > count / 4
+
+
+@pytest.mark.parametrize("what", [DEPEND, ORDERED], ids=["no order", "ordered"])
+def test_a_partition_of_one_workspace_is_read_past(bare_haul, what):
+    """Its first jobs hold back the commits, and what comes after tens of thousands of them begins all the same."""
+    count = int(os.environ.get("HAUL_TEST_FLOOD", 40000))
+    runtime = make_runtime(bare_haul, partitions=1)
+    worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_WORKSPACE_JOBS_MAX=2)
+    flood(runtime, count=count, subjects=100, sleep_ms=300000, **what)
+    wait_for(lambda: passed_by(worker) > count - 1100, "all but what is buffered to be passed by")
+    runtime.haul.wait_succeeded(runtime.send("noop", workspace_id="lone"))
+    assert worker.metric("haul_offsets_uncommitted") > count
+
+
+def test_a_map_that_is_full_makes_room(bare_haul):
+    """Every second job is done at once: where the commit can hold no more of that, what was left moves."""
+    count = 24000
+    runtime = make_runtime(bare_haul, partitions=1)
+    worker = runtime.start(HAUL_JOB_THREADS=2, HAUL_WORKSPACE_JOBS_MAX=1)
+    flood(runtime, "effect", count, subjects=100, sleep_ms=20, between=("idle", {"workspace_id": "w{}"}))
+    wait_for(lambda: worker.metric("haul_job_attempts_total", kind="idle", outcome="succeeded") == count, "the others")
+    assert worker.metric("haul_jobs_demoted_total") > 1000
+    worker.stop()
 
 
 @pytest.mark.parametrize("how, code", [("tru", "json.syntax"), (str([0] * 20000), "job.too_large")], ids=["no JSON", "too large"])

@@ -4,7 +4,7 @@ import json
 
 from confluent_kafka import Consumer, TopicPartition
 
-from e2e.test_runtime import TIERS, WORKER, runtime  # noqa: F401
+from e2e.test_runtime import TIERS, WORKER, cancel, runtime  # noqa: F401
 from harness.haul import make_job
 from harness.waiting import wait_for
 
@@ -92,15 +92,16 @@ def test_a_stuck_head_is_given_up(runtime):
 def test_the_window_is_a_bound(runtime):
     """Behind a head that may go on, reading stops when the window is full, and goes on after it."""
     worker = runtime.start(HAUL_JOB_THREADS=4, HAUL_HEAD_OF_LINE_MS=600000, HAUL_BUFFERED_JOBS_MAX=5000, **NOTHING_MOVES)
-    [head] = send_many(runtime, "effect", [0], sleep_ms=12000)
+    [head] = send_many(runtime, "effect", [0], sleep_ms=300000)
     wait_for(lambda: runtime.effects(head) == [(1, False)], "the head to run")
-    send_many(runtime, "idle", range(34000))
+    send_many(runtime, "idle", range(264000))
     wait_for(lambda: worker.metric("haul_partitions_paused") >= 1 and worker.metric("haul_offsets_incomplete") == 1, "the full window", 60)
     read = worker.metric("haul_records_read_total")
-    assert 29000 <= read <= 32768
+    assert 230000 <= read <= 262144
     assert committed(runtime) in (0, -1001)
-    runtime.haul.wait_succeeded(head)
-    wait_for(lambda: committed(runtime) == 34001, "all offsets to be committed", 60)
+    assert cancel(runtime, head) == "asked"
+    runtime.haul.wait_event(head, "cancelled")
+    wait_for(lambda: committed(runtime) == 264001, "all offsets to be committed", 60)
     assert WORKER and worker.stop() == 0
 
 
