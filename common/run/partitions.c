@@ -48,8 +48,10 @@ static void restore(struct partition *it, const struct kafka_partition *from)
 
 static void forget(struct partitions *table)
 {
-    for (size_t i = 0; i < table->count; i++)
+    for (size_t i = 0; i < table->count; i++) {
         free(table->items[i].more_bits);
+        free(table->items[i].left);
+    }
     free(table->items);
     free(table->texts);
     table->items = NULL;

@@ -16,7 +16,7 @@
  * itself; it grows up to OFFSET_WINDOW_MAX, 64 KiB. */
 #define PARTITION_WINDOW 256
 
-#define PARTITION_LEFT_MAX 8
+#define PARTITION_LEFT_MAX 32
 
 /* Of a workspace so many records are left (poll_left.c). */
 struct partition_left {
@@ -42,7 +42,7 @@ struct partition {
     /* Read, and waiting for their time or for room in the window; in order. */
     struct delivery *held_head, *held_tail;
     bool is_paused;
-    struct partition_left left[PARTITION_LEFT_MAX];
+    struct partition_left *left; /* PARTITION_LEFT_MAX; NULL = of nobody */
 };
 
 struct partitions {

@@ -3,9 +3,9 @@
  *
  * Is:      reading, holding back what is not due, back-pressure, completion of offsets, commits,
  *          rebalances, the drain. poll.c is the loop; poll_in.c what comes in; poll_out.c what
- *          comes back; poll_pass.c what goes on unread; poll_left.c what is read later;
- *          poll_commit.c the commits; poll_rebalance.c the group's callbacks; poll_depth.c the
- *          gauges.
+ *          comes back; poll_pass.c what goes on unread; poll_left.c what is read past, poll_back.c
+ *          that again; poll_commit.c the commits; poll_rebalance.c the group's callbacks;
+ *          poll_depth.c the gauges.
  * Owns:    every delivery while it is in no queue and with no job thread.
  * Threads: one.
  *
@@ -110,6 +110,10 @@ bool poller_has_room(const struct poller *poller);
 /* True: it is read later; the delivery is gone. */
 bool poller_leave(struct poller *poller, struct partition *partition, struct delivery *delivery,
                   const struct look *look);
+/* One of them comes back: whose it is. */
+void poller_note_back(struct poller *poller, struct partition *partition, const struct look *look);
+/* With none left it is of nobody: where not all came back, as they had gone. */
+void poller_check_left(struct partition *partition);
 /* What was left, as far as there is room for it. True: something came. */
 bool poller_read_left(struct poller *poller);
 /* The partitions are not ours any more; the table is still there. */

@@ -1,29 +1,20 @@
-/* poll_left: records that are read past and read again later: those of a workspace that has more
- * than its share; see poll.h and share.h.
+/* poll_left: records that are read past, to be read again later (poll_back.c): those of a workspace
+ * that has more than its share; see poll.h and share.h.
  *
  * Their offsets stay incomplete, marked as left: whoever reads the partition next, after a crash or
- * a rebalance, finds them there. A reader of its own reads them again, so that the others are read
- * on meanwhile: as many as there is room for; those without an order also when there is nothing
- * else to read, to be passed on to the bulk topic.
+ * a rebalance, finds them there.
  *
  * Order: what is left of a workspace in a partition is given out lowest first, and nothing of an
  * ordered kind of it that comes later is given out before. */
 #include "run/poll.h"
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "run/share.h"
 
-#define READER_KBYTES 512
-#define READER_FETCH_BYTES (64 << 10)
-#define TURN_MAX 4096 /* records, then the next partition's are read */
-#define AGAIN_US (500 * US_PER_MS)
-
-/* ---- whose they are ---- */
+#include <stdlib.h>
 
 static struct partition_left *row_of(struct partition *partition, const struct look *look)
 {
-    for (size_t i = 0; i < PARTITION_LEFT_MAX; i++) {
+    for (size_t i = 0; partition->left != NULL && i < PARTITION_LEFT_MAX; i++) {
         struct partition_left *row = &partition->left[i];
         if (row->count > 0 && row->tenant == look->tenant &&
             row->is_ordered == look->kind->kind->ordered)
@@ -32,8 +23,13 @@ static struct partition_left *row_of(struct partition *partition, const struct l
     return NULL;
 }
 
+/* NULL: there is none for it, or no memory. */
 static struct partition_left *new_row(struct partition *partition, const struct look *look)
 {
+    if (partition->left == NULL)
+        partition->left = calloc(PARTITION_LEFT_MAX, sizeof *partition->left);
+    if (partition->left == NULL)
+        return NULL;
     for (size_t i = 0; i < PARTITION_LEFT_MAX; i++) {
         if (partition->left[i].count > 0)
             continue;
@@ -44,26 +40,27 @@ static struct partition_left *new_row(struct partition *partition, const struct 
     return NULL;
 }
 
-/* With none left no row counts any: where they were not all read again, as they had gone. */
-static void check_rows(struct partition *partition)
+void poller_check_left(struct partition *partition)
 {
-    if (partition->map.left == 0)
-        memset(partition->left, 0, sizeof partition->left);
+    if (partition->map.left > 0)
+        return;
+    free(partition->left);
+    partition->left = NULL;
 }
 
-static void note_back(struct poller *poller, struct partition *partition, const struct look *look)
+void poller_note_back(struct poller *poller, struct partition *partition, const struct look *look)
 {
     struct partition_left *row = row_of(partition, look);
     if (row != NULL)
         row->count--;
     share_note_left(poller->rt, look->tenant, -1);
-    check_rows(partition);
+    poller_check_left(partition);
 }
 
 bool poller_leave(struct poller *poller, struct partition *partition, struct delivery *delivery,
                   const struct look *look)
 {
-    check_rows(partition);
+    poller_check_left(partition);
     struct partition_left *row = row_of(partition, look);
     bool is_behind = row != NULL && row->is_ordered;
     if (!is_behind && !share_is_over(poller->rt, look->tenant))
@@ -78,208 +75,4 @@ bool poller_leave(struct poller *poller, struct partition *partition, struct del
     share_note_left(poller->rt, look->tenant, 1);
     poller_free(poller, delivery);
     return true;
-}
-
-/* ---- which is read next ---- */
-
-/* There is room for somebody's, or it can move and nothing else is to be done. Or no more can be
- * read of the partition: then even what has no room comes back, to move. */
-static bool may_read(const struct poller *poller, const struct partition *partition)
-{
-    bool may = partition->held_head != NULL, may_pass = poller_may_pass_aside(poller);
-    for (size_t i = 0; i < PARTITION_LEFT_MAX && !may; i++) {
-        const struct partition_left *row = &partition->left[i];
-        may = row->count > 0 &&
-              ((may_pass && !row->is_ordered) || share_may_return(poller->rt, row->tenant));
-    }
-    return may && partition->map.left > 0;
-}
-
-static enum outcome point_reader(struct poller *poller, const struct partition *partition,
-                                 struct err *err)
-{
-    struct poller_left *left = &poller->left;
-    const struct kafka_consumer_options options = {
-        .queue_kbytes = READER_KBYTES,
-        .fetch_max_bytes = READER_FETCH_BYTES,
-    };
-    if (left->reader == NULL)
-        TRY(kafka_consumer_open(&poller->rt->conf->kafka, &options, &left->reader, err));
-    struct kafka_partition at = {0};
-    if (partition != NULL)
-        at = (struct kafka_partition){.topic = partition->topic,
-                                      .partition = partition->number,
-                                      .offset = partition->map.lowest_left};
-    return kafka_consumer_assign(left->reader, &at, partition == NULL ? 0 : 1, err);
-}
-
-static void failed(struct poller *poller, const struct err *err)
-{
-    LOG_AT(LOG_WARN, "kafka.reader", LOG_ERR_FIELDS(err));
-    poller->left.is_reading = false;
-    poller->left.again_at_us = clock_monotonic_us() + AGAIN_US;
-    if (strcmp(err->code, "kafka.fatal") != 0)
-        return;
-    kafka_consumer_close(poller->left.reader);
-    poller->left.reader = NULL;
-}
-
-static void stop_reading(struct poller *poller)
-{
-    struct err err = {0};
-    poller->left.is_reading = false;
-    if (poller->left.reader != NULL && point_reader(poller, NULL, &err) != OUTCOME_OK)
-        failed(poller, &err);
-}
-
-/* False: none may be read. They take turns. */
-static bool begin(struct poller *poller)
-{
-    struct poller_left *left = &poller->left;
-    const struct partitions *table = &poller->table;
-    struct err err = {0};
-    for (size_t n = 1; n <= table->count; n++) {
-        size_t i = (left->partition + n) % table->count;
-        if (!may_read(poller, &table->items[i]))
-            continue;
-        left->partition = i;
-        left->taken = 0;
-        left->is_reading = true;
-        left->is_sure = false;
-        if (point_reader(poller, &table->items[i], &err) != OUTCOME_OK)
-            failed(poller, &err);
-        return left->is_reading;
-    }
-    return false;
-}
-
-static bool is_ready(struct poller *poller)
-{
-    struct poller_left *left = &poller->left;
-    const struct partition *now = left->is_reading ? &poller->table.items[left->partition] : NULL;
-    if (now != NULL && left->taken < TURN_MAX && may_read(poller, now))
-        return true;
-    if (clock_monotonic_us() >= left->again_at_us && begin(poller))
-        return true;
-    if (now != NULL && now->map.left == 0)
-        stop_reading(poller);
-    return false; /* else what was fetched waits with the reader */
-}
-
-/* ---- reading ---- */
-
-static void count_left(struct poller *poller)
-{
-    poller->left.count = 0;
-    for (size_t i = 0; i < poller->table.count; i++)
-        poller->left.count += poller->table.items[i].map.left;
-}
-
-/* From the lowest on once more: what is not read then is gone from the log. */
-static void make_sure(struct poller *poller, const struct partition *partition)
-{
-    struct err err = {0};
-    poller->left.is_sure = true;
-    if (point_reader(poller, partition, &err) != OUTCOME_OK)
-        failed(poller, &err);
-}
-
-/* True: `offset` is the lowest that is left. */
-static bool is_next(struct poller *poller, struct partition *partition, int64_t offset)
-{
-    struct offset_map *map = &partition->map;
-    if (map->left == 0 || offset < map->lowest_left)
-        return false;
-    if (offset > map->lowest_left && !poller->left.is_sure) {
-        make_sure(poller, partition);
-        return false;
-    }
-    if (offset > map->lowest_left) {
-        LOG_AT(LOG_WARN, "kafka.records_gone", LOG_TEXT("topic", partition->topic),
-               LOG_INT("partition", partition->number), LOG_INT("from", map->lowest_left),
-               LOG_INT("below", offset));
-        offset_map_skip_left(map, offset);
-        check_rows(partition);
-        count_left(poller);
-    }
-    return offset_map_is_left(map, offset);
-}
-
-static void take_back(struct poller *poller, struct partition *partition,
-                      struct kafka_message *message)
-{
-    struct poller_left *left = &poller->left;
-    struct look look;
-    bool is_known = look_record(poller->rt, message->value, &look);
-    struct delivery *delivery = poller_deliver(poller, partition, message);
-    if (delivery == NULL) { /* no memory: it is still left */
-        left->is_reading = false;
-        left->again_at_us = clock_monotonic_us() + AGAIN_US;
-        return;
-    }
-    (void)offset_map_return(&partition->map, delivery->message.offset);
-    left->is_sure = false;
-    left->count--;
-    left->taken++;
-    if (is_known) {
-        delivery->is_back = share_take_credit(poller->rt, delivery, look.tenant);
-        note_back(poller, partition, &look);
-    }
-    if (delivery->is_back || !is_known || !poller_pass_on(poller, delivery, &look))
-        poller_give_out(poller, delivery);
-}
-
-static bool read_one(struct poller *poller)
-{
-    struct poller_left *left = &poller->left;
-    struct partition *partition = &poller->table.items[left->partition];
-    struct kafka_message message = {0};
-    struct err err = {0};
-    if (kafka_consumer_poll(left->reader, 0, &message, &err) != OUTCOME_OK) {
-        failed(poller, &err);
-        return false;
-    }
-    if (message.native == NULL)
-        return false;
-    if (message.partition == partition->number && strcmp(message.topic, partition->topic) == 0 &&
-        is_next(poller, partition, message.offset))
-        take_back(poller, partition, &message);
-    kafka_message_done(&message);
-    return true;
-}
-
-/* News of its connection, that would pile up. */
-static void rest(struct poller *poller)
-{
-    struct poller_left *left = &poller->left;
-    struct kafka_message message = {0};
-    struct err ignored = {0};
-    int64_t now_us = clock_monotonic_us();
-    if (left->is_reading)
-        stop_reading(poller);
-    if (left->reader == NULL || now_us < left->again_at_us)
-        return;
-    left->again_at_us = now_us + AGAIN_US;
-    if (kafka_consumer_poll(left->reader, 0, &message, &ignored) == OUTCOME_OK)
-        kafka_message_done(&message);
-}
-
-bool poller_read_left(struct poller *poller)
-{
-    int n = 0;
-    if (poller->left.count == 0)
-        rest(poller);
-    while (poller->left.count > 0 && n < POLLER_BURST_MAX && poller_has_room(poller) &&
-           is_ready(poller) && read_one(poller))
-        n++;
-    return n > 0;
-}
-
-void poller_forget_left(struct poller *poller)
-{
-    for (size_t i = 0; i < RUNTIME_OVER_MAX; i++)
-        atomic_store(&poller->rt->over[i].left, 0);
-    poller->left.count = 0;
-    if (poller->left.is_reading)
-        stop_reading(poller);
 }

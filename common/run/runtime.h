@@ -23,7 +23,7 @@ struct kind_entry {
 };
 
 #define RUNTIME_LOCAL_RATES 64
-#define RUNTIME_OVER_MAX 8
+#define RUNTIME_OVER_MAX 32
 
 /* A workspace that has more than its share waiting here: run/share. */
 struct over_share {

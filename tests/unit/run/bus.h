@@ -29,6 +29,8 @@ size_t bus_records(const char *topic);
 void bus_value(const char *topic, size_t i, struct str *to);
 /* Records of the topics whose name begins so, that are not committed. */
 int64_t bus_lag(const char *topic_start);
+/* Readers without a group find nothing below, as when it was too old to be kept. */
+void bus_drop_below(const char *topic, int partition, int64_t offset);
 int64_t bus_committed(const char *topic, int partition);
 /* Offsets beyond the committed one that its metadata calls complete. */
 int64_t bus_complete_beyond(const char *topic, int partition);

@@ -27,7 +27,7 @@ struct record {
 };
 struct log {
     struct record *records[RECORDS_MAX];
-    int64_t count, position, committed;
+    int64_t first, count, position, committed;
     bool is_paused, is_subscribed;
     char metadata[OFFSET_MAP_TEXT_SIZE];
     bool may_pass[RECORDS_MAX]; /* found right once: its job may be started again since */
@@ -218,6 +218,13 @@ int64_t bus_committed(const char *topic, int partition)
     return committed;
 }
 
+void bus_drop_below(const char *topic, int partition, int64_t offset)
+{
+    pthread_mutex_lock(&lock);
+    topic_of(topic)->logs[partition].first = offset;
+    pthread_mutex_unlock(&lock);
+}
+
 int bus_bad_commits(void)
 {
     pthread_mutex_lock(&lock);
@@ -387,7 +394,10 @@ static enum outcome read_on(struct kafka_consumer *consumer, struct kafka_messag
     pthread_mutex_lock(&lock);
     const struct bus_topic *topic = topic_of(consumer->topic);
     *ret_message = (struct kafka_message){0};
-    if (consumer->position >= 0 && consumer->position < topic->logs[consumer->partition].count)
+    const struct log *log = &topic->logs[consumer->partition];
+    if (consumer->position >= 0 && consumer->position < log->first)
+        consumer->position = log->first;
+    if (consumer->position >= 0 && consumer->position < log->count)
         give(topic, (size_t)consumer->partition, consumer->position++, ret_message);
     pthread_mutex_unlock(&lock);
     return OUTCOME_OK;
