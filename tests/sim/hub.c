@@ -181,6 +181,7 @@ static void forget_some(void)
         }
         trace("hub", "FORGETS the claim of %s, fence %lld", undo->job->id,
               (long long)undo->job->row.fence);
+        undo->job->forgotten_starts++;
         undo->job->row = undo->row;
     }
     if (lost > 0)
@@ -246,7 +247,7 @@ static void reopen(struct job *job, const struct ledger_claim *claim)
     row->due_us = 0;
     row->place = claim->is_ordered ? ++last_place : 0;
     job->cancel_asked = false;
-    job->deaths = 0;
+    job->deaths = job->forgotten_starts = 0;
     hub_end_family(job);
     trace("ledger", "%s lives again, put back %d times", job->id, row->redrive_count);
 }
@@ -424,7 +425,7 @@ static enum ledger_answer release(struct job *job, const struct ledger_settlemen
         return LEDGER_ENDED_CANCELLED;
     }
     if (!wait->is_unbegun && (wait->wait_fence == 0 || wait->wait_fence == wait->fence))
-        row->starts = job->deaths = 0;
+        row->starts = job->deaths = job->forgotten_starts = 0;
     else if (row->state == ROW_RUNNING && row->starts > 0)
         row->starts--; /* it proves nothing */
     row->state = ROW_WAITING;

@@ -80,7 +80,7 @@ static void judge(struct job *job, const struct job_context *context)
     if (context->attempt > job->counted_failures + 1)
         violation(job, "attempts", "%s is at attempt %d after %d failures that count", job->id,
                   context->attempt, job->counted_failures);
-    if (job->deaths > scenario.max_starts)
+    if (job->deaths > scenario.max_starts + job->forgotten_starts)
         violation(job, "poison", "%s runs after it killed %d processes", job->id, job->deaths);
     if (context->fence <= 0 || context->fence >= FENCES_MAX || is_fence_used[context->fence])
         violation(job, "fence", "%s runs with fence %lld, which was given before", job->id,

@@ -114,6 +114,7 @@ struct job {
     } beliefs[PLACES_MAX];
     /* what happened */
     int runs, counted_failures, deaths, last_killed; /* the last one's process */
+    int forgotten_starts;                            /* by the hub, since it has `deaths` */
     int running;                                     /* runs at this moment */
     int64_t planned_us;                              /* a right clock's: no run before */
     int open_records; /* on the topics that workers read, not complete */
