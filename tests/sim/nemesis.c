@@ -25,6 +25,8 @@ static void make_job(struct job *job, int number)
                                                                                 : KIND_JUNK),
                         .how = chance(850000) ? HOW_ANY : (enum job_how)dice_between(1, 4),
                         .work_us = chance(200000) ? 0 : dice_between(0, scenario.work_max_us)};
+    if (scenario.is_outside_alone && number <= 4 && chance(700000))
+        job->how = HOW_KILL; /* of those that a breaker holds */
     if (job->how == HOW_KILL && (number > 4 || job->kind == KIND_IDEMPOTENT))
         job->how = HOW_OK; /* an idempotent one would kill for ever */
     if (job->kind == KIND_FREE && chance(100000))

@@ -59,6 +59,21 @@ static void make_outages(void)
     s->redis_s = s->flush_s = s->hub_s = s->stop_s = 0;
 }
 
+/* Of few keys more than fits, while the hub comes and goes. */
+static void make_floods(void)
+{
+    struct scenario *s = &scenario;
+    s->ordered = 800000;
+    s->key_count = (int)dice_between(2, 4);
+    s->parents = s->has_deadline = s->alloc_fails = 0;
+    s->buffered_max = (int)dice_between(4, 12);
+    s->partitions = (int)dice_between(1, 2);
+    s->job_count = (int)dice_span(50, 120);
+    s->produce_us = dice_span(SECOND, 6 * SECOND);
+    s->work_max_us = dice_span(200 * MS, 3 * SECOND);
+    s->hub_s = (double)dice_span(500 * MS, 4 * SECOND) / SECOND;
+}
+
 void scenario_make(uint64_t seed)
 {
     struct scenario *s = &scenario;
@@ -132,6 +147,8 @@ void scenario_make(uint64_t seed)
         make_deadlines();
     else if (drawn < 350000)
         make_outages();
+    else if (drawn < 450000)
+        make_floods();
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }
 

@@ -30,22 +30,37 @@ MUTATIONS = {
         ("poll_pass.c", "    return outbox_offer(&rt->outbox, &record, delivery, err);",
          "    return outbox_send(&rt->outbox, &record, NULL, err);"),
     "ordered jobs pass on":
-        ("poll_pass.c", "    return kind != NULL && !kind->kind->ordered;", "    return kind != NULL;"),
+        ("poll_pass.c", "    if (look->kind->kind->ordered || !share_is_over", "    if (!share_is_over"),
+    "what is left is complete":
+        ("poll_left.c", "    offset_map_leave(&partition->map, delivery->message.offset);",
+         "    (void)offset_map_complete(&partition->map, delivery->message.offset);"),
+    "what comes behind those that are left is given out":
+        ("poll_left.c", "    if (!is_behind && !share_is_over(poller->rt, look->tenant))",
+         "    if (share_may_return(poller->rt, look->tenant))"),
+    "what is not plain is given out before those that are left":
+        ("look.c", "ret_look, &glance) || look_closely(rt, record, ret_look);", "ret_look, &glance);"),
+    "what comes back is complete":
+        ("poll_back.c", "    (void)offset_map_return(&partition->map, delivery->message.offset);",
+         "    (void)offset_map_complete(&partition->map, delivery->message.offset);"),
+    "not the lowest comes back first":
+        ("poll_back.c", ".offset = partition->map.lowest_left};", ".offset = partition->map.lowest_left + 1};"),
+    "what comes back has no place before the first that moves":
+        ("share.c", "        d->has_placed[slot] = false;\n    return true;", "        (void)slot;\n    return true;"),
+    "what comes back overtakes those that wait for places":
+        ("share.c", "    if (!a->delivery->is_back || d->arrived.first != NULL)", "    if (!a->delivery->is_back)"),
     "an ordered job moves without its place":
         ("place.c", "    TRY(ledger_place_many(d->hub, &all, &arena, err));", "    (void)all;"),
     "what is glanced at moves without its place":
         ("arrive.c", "        a->is_glanced = true;\n        share_expect(d, a);\n        attempts_add(&d->arrived, a);",
          "        a->is_glanced = a->is_placed = true;\n        dispatch_admit(d, a);"),
     "what is here is not placed before the first that moves":
-        ("place.c", "        TRY(place_what_is_here(d, tenant, err));\n", "        (void)&place_what_is_here, (void)err;\n"),
+        ("place.c", "    TRY(place_what_is_here(d, tenant, err));\n", "    (void)&place_what_is_here, (void)err;\n"),
     "who is parked is not placed before the first that moves":
         ("place.c", "        note(&pending, a);\n    (void)fair_remove", "        (void)a;\n    (void)fair_remove"),
     "what is here is placed in another order":
         ("place.c", "    qsort(pending.items, pending.count, sizeof *pending.items, by_time);", "    (void)by_time;"),
     "what comes behind those that moved has no place":
-        ("arrive.c", "    } else if (dispatch_needs_place(a) && share_is_over(d->rt, a->item.tenant)) {", "    } else if (a == NULL) {"),
-    "who has too much is forgotten while places are awaited":
-        ("share.c", " ||\n            !d->has_placed[i] || d->arrived.first != NULL)", ")"),
+        ("arrive.c", "    } else if (dispatch_needs_place(a) && share_is_over", "    } else if (a == NULL && share_is_over"),
     "places that could not be had are in another order":
         ("place.c", "            put_back(d, &batch);",
          "            (void)put_back;\n            for (size_t i = batch.count; i-- > 0;)\n"
