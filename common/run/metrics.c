@@ -201,7 +201,7 @@ void metrics_print(const struct metrics *m, const struct metrics_outside *outsid
          "Jobs of a workspace that had more than its share, moved to the bulk topic.",
          metric_get(&m->demoted)},
         {"haul_records_left", "gauge",
-         "Records of kinds in order read past, as their workspace has more than its share.",
+         "Records read past, as their workspace has more than its share: to be read again.",
          metric_get(&m->left)},
         {"haul_leases_lost_total", "counter", "Leases lost while their job ran.",
          outside->leases_lost},

@@ -129,7 +129,7 @@ static bool is_next(struct poller *poller, struct partition *partition, int64_t 
         return false;
     }
     if (offset > map->lowest_left) {
-        LOG_AT(LOG_WARN, "kafka.records_gone", LOG_TEXT("topic", partition->topic),
+        LOG_AT(LOG_ERROR, "kafka.records_gone", LOG_TEXT("topic", partition->topic),
                LOG_INT("partition", partition->number), LOG_INT("from", map->lowest_left),
                LOG_INT("below", offset));
         offset_map_skip_left(map, offset);

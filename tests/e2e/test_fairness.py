@@ -149,6 +149,21 @@ def test_what_is_left_keeps_its_order(runtime):
     assert all(worker.metric("haul_records_left") == 0 for worker in workers)
 
 
+def test_what_is_left_outlives_its_worker(runtime):
+    """It is read again by whoever gets the partition, and nothing is done twice."""
+    count = 600
+    first = runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2)
+    flood(runtime, "effect", count, subjects=60, sleep_ms=10)
+    wait_for(lambda: first.metric("haul_records_left") > count / 4, "much of it to be left")
+    second = runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2)
+    wait_for(lambda: second.metric("haul_partitions_assigned") > 0, "a share of the partitions")
+    first.kill()
+    jobs = succeeded(runtime, count)
+    assert_in_order(runtime, jobs, 60)
+    assert all([done for _, done in runtime.effects(job)].count(True) == 1 for job in jobs)
+    runtime.wait_committed()
+
+
 def test_what_moves_keeps_its_order(runtime):
     count = 600
     workers = [runtime.start(**IN_THE_WAY) for _ in range(2)]
