@@ -112,9 +112,9 @@ static inline int64_t offset_map_beyond(const struct offset_map *map)
     return offset_map_span(map) - map->incomplete - map->waiting;
 }
 
-/* Head-of-line blocking: more than 90 % of OFFSET_WINDOW_STUCK offsets (of the whole window, if that
- * is smaller) are behind the lowest incomplete one, and more than 98 % of them are done. The stuck
- * head is then `committed`. */
+/* Head-of-line blocking: more than 90 % of OFFSET_WINDOW_STUCK offsets (of the whole window, if
+ * that is smaller) are behind the lowest incomplete one, and more than 98 % of them are done. The
+ * stuck head is then `committed`. */
 bool offset_map_is_stuck(const struct offset_map *map);
 
 #endif

@@ -45,9 +45,10 @@ static const struct field fields[] = {
     INT_FIELD(workspace_jobs_max, -1, 100000, NULL, "-1",
               "Jobs of one workspace that run at a time in all workers of this kind; 0 for any "
               "number, -1 as the worker has it."),
-    INT_FIELD(workspace_backlog_ms, 0, 86400000, "ms", "500",
-              "Work that may wait for a worker before a workspace that has more of its buffer than "
-              "is left for others has the rest of its jobs read later, or moved to the bulk topic."),
+    INT_FIELD(
+        workspace_backlog_ms, 0, 86400000, "ms", "500",
+        "Work that may wait for a worker before a workspace that has more of its buffer than "
+        "is left for others has the rest of its jobs read later, or moved to the bulk topic."),
     INT_FIELD(job_memory_bytes, 65536, INT64_C(1) << 32, "bytes", "67108864",
               "The most that a job's own arena may hold."),
     INT_FIELD(lease_ttl_ms, 1000, 600000, "ms", "30000",
