@@ -38,7 +38,7 @@ struct poller_left {
     size_t partition;              /* that it reads */
     size_t taken;                  /* from it, in this turn */
     bool is_reading;
-    bool is_sure; /* what the reader did not give was not there the time before either */
+    bool is_sure; /* it is a new one: what it does not give is not there */
     int64_t again_at_us;
 };
 

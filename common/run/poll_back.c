@@ -109,10 +109,14 @@ static bool is_ready(struct poller *poller)
 
 /* ---- reading ---- */
 
-/* From the lowest on once more: what is not read then is gone from the log. */
+/* From the lowest on once more, by a reader that has nothing from before (librdkafka may still give
+ * what it had fetched for an older assignment): what that one does not give is gone from the log.
+ */
 static void make_sure(struct poller *poller, const struct partition *partition)
 {
     struct err err = {0};
+    kafka_consumer_close(poller->left.reader);
+    poller->left.reader = NULL;
     poller->left.is_sure = true;
     if (point_reader(poller, partition, &err) != OUTCOME_OK)
         failed(poller, &err);
