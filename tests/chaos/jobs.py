@@ -112,6 +112,22 @@ WHATS = {quick: 55, chain: 22, long: 2, deaf: 1, retry: 5, chain_retry: 4, throt
 NO_LEDGER = {"idle", "garbage"}
 
 
+BURST_WORKSPACE = "w1"
+
+
+def burst_chain(rng, job):
+    number = rng.choice([n for n in range(SUBJECTS) if WORKSPACES[n % len(WORKSPACES)] == BURST_WORKSPACE])
+    job.kind, job.subject = "chain", f"chain{number}"
+    burst_quick(rng, job)
+
+
+def burst_quick(rng, job):
+    job.data.update(workspace_id=BURST_WORKSPACE, sleep_ms=20, max_attempts=1)
+
+
+BURST = {burst_chain: 2, burst_quick: 1}  # more than the share of one workspace
+
+
 class Generator:
     def __init__(self, rng, prefix="j", weights=None):
         self.rng = rng
@@ -119,9 +135,10 @@ class Generator:
         self.weights = weights or WHATS
         self.jobs = {}
 
-    def next(self):
+    def next(self, weights=None):
         rng, number = self.rng, len(self.jobs) + 1
-        [what] = rng.choices(list(self.weights), self.weights.values())
+        weights = weights or self.weights
+        [what] = rng.choices(list(weights), weights.values())
         job = Planned(f"{self.prefix}{number}", what.__name__, "apply", {"workspace_id": rng.choice(WORKSPACES)}, DONE,
                       number=number)
         what(rng, job)

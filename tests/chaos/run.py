@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chaos.check import Checker, headers_of
 from chaos.faults import plan
 from chaos.harm import Harm
-from chaos.jobs import NO_LEDGER, Generator
+from chaos.jobs import BURST, NO_LEDGER, Generator
 from chaos.stage import Stage
 from harness.haul import TERMINAL
 
@@ -17,19 +17,23 @@ CANCELS_AT_A_TIME = 8
 SHOWN_OF_A_RULE = 4
 STANDSTILL_S = 45  # not one job more has ended
 SETTLE_MAX_S = 900
+BURST_EVERY_S = 10
+BURST_SIZE = 160
+SHARES = {"HAUL_BUFFERED_JOBS_MAX": 64, "HAUL_WORKSPACE_BACKLOG_MS": 200}  # that a burst is more than
 HUB_KIB_A_JOB = 3  # with room to spare: only a fault fills the hub's disk
 
 
 class Run:
     def __init__(self, folder, seed, length_s, workers=4, rate=60, every_s=1.5, faults=None, weights=None,
-                 options=None, say=print):
+                 options=None, burst=BURST_SIZE, say=print):
         self.seed, self.length_s, self.rate = seed, length_s, rate
         self.say = say
         self.rng = random.Random(seed)
         self.generator = Generator(random.Random(self.rng.random()), weights=weights)
         faults = plan(random.Random(self.rng.random()), length_s, every_s, workers, faults)
         disk_mib = 128 + int(length_s * rate * HUB_KIB_A_JOB / 1024)
-        self.stage = Stage(folder, slots=workers, disk=True, disk_mib=disk_mib, options=options)
+        self.stage = Stage(folder, slots=workers, disk=True, disk_mib=disk_mib, options=options or SHARES)
+        self.burst, self.most_left = burst, 0
         self.harm = Harm(faults, self.stage, say)
         self.ending = threading.Event()
         self.failures = []
@@ -55,7 +59,7 @@ class Run:
         """Jobs at a steady rate; what must come again or be called off has its time."""
         producer = self.stage.servers.producer(**{"max.in.flight": 1, "message.timeout.ms": 300000,
                                                   "reconnect.backoff.max.ms": 500})
-        later, began = [], time.monotonic()
+        later, began, burst_due = [], time.monotonic(), BURST_EVERY_S / 2
 
         def put(job):
             def delivered(error, _):
@@ -66,8 +70,13 @@ class Run:
             producer.produce(self.stage.jobs_topics[job.priority], job.value(), job.key, on_delivery=delivered)
 
         while (now := time.monotonic() - began) < self.length_s or later:
+            planned = []
             while now < self.length_s and len(self.generator.jobs) < now * self.rate:
-                job = self.generator.next()
+                planned.append(self.generator.next())
+            if now < self.length_s and now >= burst_due:
+                burst_due += BURST_EVERY_S
+                planned += [self.generator.next(BURST) for _ in range(self.burst)]
+            for job in planned:
                 put(job)
                 later += [(now + after, put, job) for after in job.again_after_s]
                 if job.cancel_after_s is not None:
@@ -91,6 +100,16 @@ class Run:
         if done.status == 0:
             self.cancelled[job_id] = "ended" if ": cancelled" in done.out else "asked"
 
+    def watch(self):
+        """How much was left to be read again, at a time."""
+        while not self.ending.is_set():
+            for slot in self.stage.slots:
+                try:
+                    self.most_left = max(self.most_left, slot.worker.metric("haul_records_left"))
+                except Exception:  # noqa: BLE001, S110: it has ended, or stands still
+                    pass
+            self.ending.wait(0.3)
+
     def meanwhile(self):
         """While jobs are sent; a soak does something else."""
         self.harm.run()
@@ -113,10 +132,10 @@ class Run:
             slot.worker.wait_ready()
         self.pool = ThreadPoolExecutor(CANCELS_AT_A_TIME)
         threads = [threading.Thread(target=self.surely, args=[function], daemon=True)
-                   for function in (self.supervise, self.send, self.meanwhile)]
+                   for function in (self.supervise, self.watch, self.send, self.meanwhile)]
         for thread in threads:
             thread.start()
-        for thread in threads[1:]:
+        for thread in threads[2:]:
             thread.join()
         self.mend()
         self.settle()
@@ -125,7 +144,8 @@ class Run:
             if status != 0:
                 self.failures.append(f"{slot.worker.label} ended with {status} when nothing was left to do")
         self.ending.set()
-        threads[0].join()
+        for thread in threads[:2]:
+            thread.join()
         self.pool.shutdown(cancel_futures=True)
         self.checker = Checker(stage, self.delivered, self.cancelled, self.exits)
         violations = self.checker.check()
@@ -188,6 +208,7 @@ class Run:
                      f" all ended {self.settled_s:.0f} s after the last fault was mended")
         lines.append("kinds: " + told(Counter(job.what for job in self.delivered.values())))
         lines.append("ends: " + told(counts))
+        lines.append(f"left to be read again, at most: {self.most_left:.0f}")
         lines.append("events: " + told(self.checker.states))
         lines.append(f"faults: {self.harm.counts.total()}: " + told(self.harm.counts))
         lines.append("exits: " + told(Counter(str(status) for _, status in self.exits)))

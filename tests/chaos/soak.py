@@ -36,7 +36,7 @@ def is_flat(what, early, late):
 
 class Soak(Run):
     def __init__(self, folder, seed, length_s, workers, rate, say=print):
-        super().__init__(folder, seed, length_s, workers, rate, every_s=1e9, say=say,
+        super().__init__(folder, seed, length_s, workers, rate, every_s=1e9, burst=0, say=say,
                          weights={quick: 80, chain: 15, retry: 5},
                          options={"HAUL_LEASE_TTL_MS": 30000, "HAUL_SESSION_TIMEOUT_MS": 10000})
         self.samples = {slot.name: [] for slot in self.stage.slots}

@@ -21,5 +21,6 @@ def test_nothing_is_lost_doubled_or_reordered(tmp_path, capsys):
             print(f"\n{summary}")
         assert not violations, "\n".join([*(str(violation) for violation in violations[:SHOWN]), summary])
         assert len(run.delivered) >= SECONDS * RATE and run.harm.counts.total() > 20, "too little was done"
+        assert run.most_left > 0, "nobody had more than a share"
     finally:
         run.close()
