@@ -1,8 +1,8 @@
 /*
- * share: when a workspace has more than its share of what a worker buffers; what is beyond moves to
- * the bulk topic, so that others' jobs behind it in the partition are read.
+ * share: when a workspace has more than its share of what a worker buffers; what is beyond is read
+ * later or moves to the bulk topic, so that others' jobs behind it in the partition are read.
  *
- * The rule. A job moves when both hold:
+ * The rule. A job does not stay when both hold:
  *   - its workspace has more jobs waiting here than there is room left in the buffer
  *     (HAUL_BUFFERED_JOBS_MAX). So one workspace alone has half of it, n have an n+1-th each, and
  *     as much stays free;
@@ -10,13 +10,13 @@
  *     HAUL_WORKSPACE_BACKLOG_MS at the pace of the last seconds (model/pace). So jobs that the
  *     worker gets through sooner than anybody would notice stay. What is unread counts only where
  *     a job keeps all threads for longer than it takes to move one.
- * Jobs that came by the bulk topic count for nothing in this. Jobs with an order key move once they
- * have their places in the ledger (place.c), behind all of their workspace that are here: those of
- * their subject that come later wait for them there. Those put back, and kinds without a ledger,
- * can have none and stay.
+ * Jobs that came by the bulk topic count for nothing in this. What is in the buffer by then moves.
+ * Jobs with an order key do once they have their places in the ledger (place.c), behind all of
+ * their workspace that are here: those of their subject that come later wait for them there. Those
+ * put back, and kinds without a ledger, can have none and stay.
  *
  * Once it is so, none of its jobs is decoded or put in the queue, until what waits here of it is
- * half of what is free, or is worked off soon:
+ * half of what is free, or is worked off soon, and none of it is left:
  *   - they are left: read past, their offsets incomplete, and read again when there is room for
  *     them (poll_left.c);
  *   - those without an order are passed on to the bulk topic as the bytes that they are
