@@ -18,7 +18,7 @@ bool look_glance(const struct runtime *rt, struct slice record, struct look *ret
     return true;
 }
 
-bool look_closely(const struct runtime *rt, struct slice record, struct look *ret_look)
+static bool look_closely(const struct runtime *rt, struct slice record, struct look *ret_look)
 {
     ARENA_AUTO struct arena arena;
     const struct jval *envelope = NULL;

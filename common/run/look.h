@@ -1,10 +1,11 @@
 /*
  * look: whose a record is and of what kind, before it is an attempt.
  *
- * Is:      for what goes on or is left without being decoded: whether its workspace has more than
- * its share (run/share) is all that is asked of it. Is not:  a judge of records: what is no good
- * job is of no kind, or its decoding tells. Owns:    nothing; a look points into nothing of the
- * record. Threads: any.
+ * Is:      all that is asked of what goes on or is left without being decoded: whether its
+ *          workspace has more than its share (run/share).
+ * Is not:  a judge of records: what is no good job is of no kind, or its decoding tells.
+ * Owns:    nothing; a look points into nothing of the record.
+ * Threads: any.
  */
 #ifndef HAUL_RUN_LOOK_H
 #define HAUL_RUN_LOOK_H
@@ -21,11 +22,8 @@ struct look {
 bool look_glance(const struct runtime *rt, struct slice record, struct look *ret_look,
                  struct job_glance *ret_glance);
 
-/* Decoded as far as is needed, where a glance does not tell. False: it has no kind of this worker,
- * or more bytes than a job may have, or there is no memory for it. */
-bool look_closely(const struct runtime *rt, struct slice record, struct look *ret_look);
-
-/* The one, or the other. */
+/* The same, and where that does not tell, decoded as far as is needed. False: it has no kind of
+ * this worker, or more bytes than a job may have, or there is no memory for it. */
 bool look_record(const struct runtime *rt, struct slice record, struct look *ret_look);
 
 #endif

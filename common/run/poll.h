@@ -38,8 +38,9 @@ struct poller_left {
     size_t partition;              /* that it reads */
     size_t taken;                  /* from it, in this turn */
     bool is_reading;
-    bool is_sure; /* it is a new one: what it does not give is not there */
-    int64_t again_at_us;
+    bool is_sure;        /* it is a new one: what it does not give is not there */
+    int64_t again_at_us; /* after a failure */
+    int64_t rest_due_us; /* with nothing to read */
 };
 
 struct poller {
@@ -49,15 +50,15 @@ struct poller {
     struct attempts given;    /* on their way to the dispatcher, a burst together */
     struct delivery *delayed; /* to be given out again at their time */
     size_t delayed_count;
-    size_t live;                   /* deliveries that are not freed */
-    size_t passing, passing_bytes; /* of them: those that go on as they are */
-    size_t passed;                 /* since somebody has more than a share */
-    struct arena pass_arena;       /* for the headers of one */
+    size_t live;                      /* deliveries that are not freed */
+    size_t passing, passing_bytes;    /* of them: those that go on as they are */
+    size_t passed;                    /* since somebody has more than a share */
+    struct arena pass_arena;          /* for the headers of one */
+    struct delivery *oldest, *newest; /* of those that live */
     struct poller_left left;
-    struct delivery *oldest, *newest; /* of them */
-    bool is_idle;                     /* the last look found no record */
-    bool is_full;                     /* all partitions are paused */
-    bool is_bulk_full;                /* those of the bulk topic are held */
+    bool is_idle;      /* the last look found no record */
+    bool is_full;      /* all partitions are paused */
+    bool is_bulk_full; /* those of the bulk topic are held */
     int64_t full_since_us;
     int64_t commit_due_us, work_due_us;
     struct poller_commit commit;
@@ -69,6 +70,9 @@ struct poller {
 
 /* Opens the consumer and subscribes; does not wait for a broker. */
 MUST_USE enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *err);
+
+/* Its consumer group. */
+const char *poller_group(const struct runtime *rt);
 
 /* Until a stop is asked for; then drains. True: every job ended or was handed back. */
 bool poller_run(struct poller *poller);

@@ -31,7 +31,9 @@ static enum outcome point_reader(struct poller *poller, const struct partition *
                                  struct err *err)
 {
     struct poller_left *left = &poller->left;
+    /* It joins nothing and commits nothing; but who may read may do so in this group's name. */
     const struct kafka_consumer_options options = {
+        .group = poller_group(poller->rt),
         .queue_kbytes = READER_KBYTES,
         .fetch_max_bytes = READER_FETCH_BYTES,
     };
@@ -174,7 +176,10 @@ static bool read_one(struct poller *poller)
     struct kafka_message message = {0};
     struct err err = {0};
     if (kafka_consumer_poll(left->reader, 0, &message, &err) != OUTCOME_OK) {
-        failed(poller, &err);
+        if (strcmp(err.code, "kafka.fatal") == 0)
+            failed(poller, &err);
+        else
+            LOG_AT(LOG_WARN, "kafka.reader", LOG_ERR_FIELDS(&err)); /* it goes on by itself */
         return false;
     }
     if (message.native == NULL)
@@ -195,9 +200,9 @@ static void rest(struct poller *poller)
     int64_t now_us = clock_monotonic_us();
     if (left->is_reading)
         poller_forget_left(poller);
-    if (left->reader == NULL || now_us < left->again_at_us)
+    if (left->reader == NULL || now_us < left->rest_due_us)
         return;
-    left->again_at_us = now_us + AGAIN_US;
+    left->rest_due_us = now_us + AGAIN_US;
     if (kafka_consumer_poll(left->reader, 0, &message, &ignored) == OUTCOME_OK)
         kafka_message_done(&message);
 }

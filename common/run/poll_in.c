@@ -46,14 +46,11 @@ static bool has_room(struct poller *poller, const struct delivery *delivery)
 }
 
 /* Somebody has more than a share, or had. */
-static bool is_looked_at(struct poller *poller, const struct partition *partition,
+static bool is_looked_at(const struct poller *poller, const struct partition *partition,
                          const struct delivery *delivery)
 {
-    bool is_any_over = share_is_any_over(poller->rt);
-    if (!is_any_over)
-        poller->passed = 0;
     return delivery->lane == LANE_JOBS && !delivery_is_bulk(delivery) &&
-           (is_any_over || partition->map.left > 0);
+           (share_is_any_over(poller->rt) || partition->map.left > 0);
 }
 
 /* False: it has to wait for its time or for room. */
@@ -80,6 +77,8 @@ static bool admit(struct poller *poller, struct partition *partition, struct del
         break;
     }
     struct look look;
+    if (!share_is_any_over(poller->rt))
+        poller->passed = 0;
     if (is_looked_at(poller, partition, delivery) &&
         look_record(poller->rt, delivery->message.value, &look) &&
         (poller_leave(poller, partition, delivery, &look) ||

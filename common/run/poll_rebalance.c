@@ -90,6 +90,11 @@ void poller_lost(void *ctx, const struct kafka_partition *partitions, size_t cou
     LOG_AT(LOG_WARN, "kafka.lost", LOG_INT("partitions", (int64_t)count));
 }
 
+const char *poller_group(const struct runtime *rt)
+{
+    return rt->conf->group == NULL ? rt->jobs_topic.text : rt->conf->group;
+}
+
 enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *err)
 {
     *poller = (struct poller){.rt = rt};
@@ -98,7 +103,7 @@ enum outcome poller_open(struct poller *poller, struct runtime *rt, struct err *
     for (size_t i = 0; i < RETRY_TIER_COUNT; i++)
         topics[JOBS_TOPICS + i] = rt->retry_topics[i].text;
     struct kafka_consumer_options options = {
-        .group = rt->conf->group == NULL ? rt->jobs_topic.text : rt->conf->group,
+        .group = poller_group(rt),
         .events = {.ctx = poller,
                    .assigned = poller_assigned,
                    .revoked = poller_revoked,

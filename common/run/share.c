@@ -151,13 +151,13 @@ bool share_may_return(const struct runtime *rt, uint64_t tenant)
 bool share_take_credit(struct runtime *rt, struct delivery *delivery, uint64_t tenant)
 {
     size_t slot = share_slot_of(rt, tenant);
-    if (!share_may_return(rt, tenant))
+    if (slot == RUNTIME_OVER_MAX)
+        return true;
+    if (atomic_load(&rt->over[slot].credit) <= 0)
         return false;
-    if (slot < RUNTIME_OVER_MAX) {
-        delivery->over_slot = (int)slot;
-        atomic_fetch_add(&rt->over[slot].returning, 1);
-        atomic_fetch_sub(&rt->over[slot].credit, 1);
-    }
+    delivery->over_slot = (int)slot;
+    atomic_fetch_add(&rt->over[slot].returning, 1);
+    atomic_fetch_sub(&rt->over[slot].credit, 1);
     return true;
 }
 

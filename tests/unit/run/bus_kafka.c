@@ -43,7 +43,7 @@ struct pending {
 
 struct kafka_consumer {
     struct kafka_consumer_events events;
-    bool is_reader; /* without a group: */
+    bool is_reader; /* of what it is told, not of its group: */
     char topic[256];
     int32_t partition;
     int64_t position; /* KAFKA_OFFSET_NONE: it reads nothing */
@@ -285,7 +285,6 @@ enum outcome kafka_consumer_open(const struct kafka_conf *conf,
     struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
     TRY_ALLOC(consumer, err);
     consumer->events = options->events;
-    consumer->is_reader = options->group == NULL;
     consumer->position = KAFKA_OFFSET_NONE;
     *ret_consumer = consumer;
     return OUTCOME_OK;
@@ -375,12 +374,13 @@ static void give(const struct bus_topic *topic, size_t partition, int64_t offset
     };
 }
 
-/* A reader without a group: one partition at a time. */
+/* A reader: one partition at a time. */
 enum outcome kafka_consumer_assign(struct kafka_consumer *consumer,
                                    const struct kafka_partition *partitions, size_t count,
                                    struct err *err)
 {
     (void)err;
+    consumer->is_reader = true;
     consumer->position = count == 0 ? KAFKA_OFFSET_NONE : partitions->offset;
     if (count == 0)
         return OUTCOME_OK;
