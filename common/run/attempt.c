@@ -359,6 +359,12 @@ enum outcome attempt_claimed(struct attempt *a, const struct ledger_claimed *cla
                              struct err *err)
 {
     struct ledger_claimed copy = *claimed;
+    bool is_end = copy.verdict == LEDGER_DONE || copy.verdict == LEDGER_CANCELLED;
+    /* What is claimed needs no memory: a start that is begun could not be given back. */
+    if (!is_end) {
+        copy.error = NULL;
+        copy.result = NULL;
+    }
     if (copy.error != NULL) {
         copy.error = arena_memdup(&a->arena, copy.error, sizeof *copy.error);
         TRY_ALLOC(copy.error, err);

@@ -129,7 +129,7 @@ int64_t attempt_not_before_us(const struct attempt *a);
 
 /* Of the ledger and the lease: what claims it. */
 struct ledger_claim attempt_claim(const struct attempt *a);
-/* The answer; its texts are copied. RETRY "no_memory". */
+/* The answer; of a job that has ended, its texts are copied: RETRY "no_memory". */
 MUST_USE enum outcome attempt_claimed(struct attempt *a, const struct ledger_claimed *claimed,
                                       struct err *err);
 

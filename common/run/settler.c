@@ -6,7 +6,7 @@
 #include "run/attempt.h"
 #include "run/thread.h"
 
-#define BATCH_MAX 512
+#define BATCH_MAX 1024                  /* as dispatch.h says */
 #define BATCH_BYTES ((size_t)512 << 20) /* receipts may be long */
 #define WAIT_US US_PER_S
 #define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
@@ -88,11 +88,12 @@ static enum delivery_fate answered(struct attempt *a, const struct ledger_settle
     if (answer->answer == LEDGER_FENCED)
         return settle_fenced(a);
     if (answer->answer == LEDGER_ENDED_CANCELLED) {
-        if (attempt_claimed(a, &answer->after, &err) != OUTCOME_OK) {
+        struct ledger_claimed after = answer->after;
+        after.verdict = LEDGER_CANCELLED;
+        if (attempt_claimed(a, &after, &err) != OUTCOME_OK) {
             a->delivery->again_at_us = clock_monotonic_us() + MEMORY_US;
             return FATE_AGAIN; /* the ledger tells it once more */
         }
-        a->claimed.verdict = LEDGER_CANCELLED;
         a->plan.kind = PLAN_TELL;
     }
     return settle_tell(a);
