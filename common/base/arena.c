@@ -19,7 +19,7 @@
 #endif
 
 #define ALIGNMENT (alignof(max_align_t))
-#define BLOCK_MIN ((size_t)4 << 10)
+#define BLOCK_MIN ((size_t)2 << 10)
 #define BLOCK_MAX ((size_t)256 << 10)
 
 struct arena_block {
