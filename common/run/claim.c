@@ -131,10 +131,12 @@ void dispatch_set_clock(struct dispatcher *d)
 }
 
 static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, struct arena *arena,
-                              struct ledger_claimed *ret_claimed, struct err *err)
+                              struct ledger_claimed **ret_claimed, struct err *err)
 {
     struct ledger_claim *claims = ARENA_ARRAY(arena, struct ledger_claim, batch->count);
+    struct ledger_claimed *claimed = ARENA_ARRAY(arena, struct ledger_claimed, batch->count);
     TRY_ALLOC(claims, err);
+    TRY_ALLOC(claimed, err);
     for (size_t i = 0; i < batch->count; i++)
         claims[i] = attempt_claim(batch->items[i]);
     struct ledger_claims all = {.items = claims,
@@ -144,7 +146,9 @@ static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, s
                                 .max_starts = (int)d->rt->conf->max_starts,
                                 .now_us = fleet_clock_least_us(&d->rt->clock)};
     TRY(dispatch_open_hub(d, err));
-    return ledger_claim_many(d->hub, &all, arena, ret_claimed, err);
+    TRY(ledger_claim_many(d->hub, &all, arena, claimed, err));
+    *ret_claimed = claimed;
+    return OUTCOME_OK;
 }
 
 /* ---- what the ledger said ---- */
@@ -229,7 +233,6 @@ void dispatch_claim(struct dispatcher *d, struct batch *batch)
 {
     struct arena arena ARENA_AUTO;
     struct err err = {0};
-    struct ledger_claimed claimed[DISPATCH_BATCH_MAX];
     arena_init(&arena, SCRATCH_BYTES);
     if (take_leases(d, batch, &arena, &err) != OUTCOME_OK) {
         wait_and_park(d, batch, &d->redis_wait, &err);
@@ -238,7 +241,8 @@ void dispatch_claim(struct dispatcher *d, struct batch *batch)
     service_wait_end(&d->redis_wait);
     if (batch->count == 0)
         return;
-    if (claim_all(d, batch, &arena, claimed, &err) != OUTCOME_OK) {
+    struct ledger_claimed *claimed = NULL;
+    if (claim_all(d, batch, &arena, &claimed, &err) != OUTCOME_OK) {
         release_leases(d, batch, &arena); /* not to hold them for as long as the hub is away */
         wait_and_park(d, batch, &d->hub_wait, &err);
         return;
