@@ -6,6 +6,7 @@
 #include "base/num.h"
 
 #define LEAST_WAIT_US (500 * US_PER_MS)
+#define AT_REST_PART 4 /* of the interval between commits, when nothing is under way */
 
 int64_t poller_answer_wait_us(const struct poller *poller)
 {
@@ -72,14 +73,17 @@ static void take_answer(struct poller *poller, int64_t timeout_ms)
         answered(poller, outcome, &err);
 }
 
+/* Each interval; sooner when nothing is under way: the lag that others see is of work then. */
 void poller_commit(struct poller *poller)
 {
     take_answer(poller, 0);
     int64_t now_us = clock_monotonic_us();
-    if (poller->commit.count > 0 || now_us < poller->commit_due_us)
+    int64_t interval_us = poller->rt->conf->commit_interval_ms * US_PER_MS;
+    int64_t sooner_us = poller->live == 0 ? interval_us - interval_us / AT_REST_PART : 0;
+    if (poller->commit.count > 0 || now_us < poller->commit_due_us - sooner_us)
         return;
-    poller->commit_due_us = now_us + poller->rt->conf->commit_interval_ms * US_PER_MS;
-    (void)send_news(poller);
+    if (send_news(poller) || now_us >= poller->commit_due_us)
+        poller->commit_due_us = now_us + interval_us;
 }
 
 void poller_commit_last(struct poller *poller)

@@ -63,7 +63,8 @@ static const struct field fields[] = {
         head_of_line_ms, 0, 86400000, "ms", "600000",
         "How long one job may hold back its partition, when the thousands behind it are done, "
         "before it is stopped and given up."),
-    INT_FIELD(commit_interval_ms, 10, 60000, "ms", "500", "How often offsets are committed."),
+    INT_FIELD(commit_interval_ms, 10, 60000, "ms", "500",
+              "How often offsets are committed; sooner when nothing is under way."),
     INT_FIELD(session_timeout_ms, 1000, 300000, "ms", "10000",
               "How long the group waits for a worker that is silent."),
     INT_FIELD(retry_scale_percent, 1, 100, "%", "100",
