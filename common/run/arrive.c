@@ -37,12 +37,13 @@ static bool has_moved(const struct attempt *a)
            strcmp(a->trail.first_topic, a->delivery->message.topic) != 0;
 }
 
-/* Who was claimed before has its place, and who is put back gets one where it is claimed. One that
- * is refused ends in its turn too. */
+/* Who was claimed before has its place (a parent that wakes too), and who is put back gets one
+ * where it is claimed. One that is refused ends in its turn too. */
 bool dispatch_needs_place(const struct attempt *a)
 {
     return a->item.order_key != 0 && !a->is_placed && !attempt_is_idempotent(a) &&
-           a->trail.attempt == 1 && a->trail.redrive_count == 0 && !has_moved(a);
+           a->trail.attempt == 1 && a->trail.redrive_count == 0 && a->trail.wait_fence == 0 &&
+           !has_moved(a);
 }
 
 /* What is to move needs no more than its place: it is not decoded before it is known to stay. */

@@ -45,12 +45,19 @@ static bool has_room(struct poller *poller, const struct delivery *delivery)
     return !poller->is_bulk_full;
 }
 
+/* A parent that goes on waited for its children, and is not put behind other jobs once more. */
+static bool is_wake(const struct delivery *delivery)
+{
+    struct slice fence;
+    return kafka_message_find_header(&delivery->message, JOB_HEADER_WAIT_FENCE, &fence);
+}
+
 /* Somebody has more than a share, or had. */
 static bool is_looked_at(const struct poller *poller, const struct partition *partition,
                          const struct delivery *delivery)
 {
     return delivery->lane == LANE_JOBS && !delivery_is_bulk(delivery) &&
-           (share_is_any_over(poller->rt) || partition->map.left > 0);
+           (share_is_any_over(poller->rt) || partition->map.left > 0) && !is_wake(delivery);
 }
 
 /* False: it has to wait for its time or for room. */

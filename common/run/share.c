@@ -49,10 +49,12 @@ static bool takes_long(const struct dispatcher *d, int64_t backlog)
     return turns * pace_mean_us(&d->pace) > rt->conf->workspace_backlog_ms * US_PER_MS;
 }
 
-/* Held records of retry topics have waited before; what is no good job is told at once. */
+/* Held records of retry topics have waited before, parents that wake too; what is no good job is
+ * told at once. */
 static bool may_move(const struct attempt *a)
 {
     return a->delivery->lane == LANE_JOBS && a->delivery->priority != JOB_BULK &&
+           a->trail.wait_fence == 0 &&
            (a->item.order_key == 0 || a->is_placed || dispatch_needs_place(a)) &&
            a->outcome == OUTCOME_OK;
 }

@@ -61,6 +61,14 @@ def test_what_was_done_beyond_is_left_out_after_a_kill(runtime):
     assert all(len(runtime.ends(job)) == 1 for job in quick)
 
 
+def test_at_rest_a_commit_comes_before_its_interval_is_over(runtime):
+    worker = runtime.start(HAUL_COMMIT_INTERVAL_MS=30000)
+    [job] = send_many(runtime, "effect", [0])
+    runtime.haul.wait_succeeded(job)
+    wait_for(lambda: committed(runtime) == 1, "the commit", 15)
+    assert worker.stop() == 0
+
+
 def test_a_commit_beyond_the_log_is_begun_anew(runtime):
     """The log was lost and made anew, the group's commit was not: nothing is left out."""
     stranger = Consumer({**runtime.haul.servers.kafka_options(), "group.id": runtime.group})

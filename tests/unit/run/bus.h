@@ -16,6 +16,8 @@ void bus_reset(void);
 
 /* ---- Kafka ---- */
 void bus_produce(const char *topic, int partition, const char *key, const char *value);
+/* The next record that is produced so has this header. */
+void bus_set_header(const char *name, const char *value);
 /* The next poll revokes (or loses) all partitions, and gives them again. */
 void bus_rebalance(bool lost);
 /* So many of the next records sent get a bad report. */

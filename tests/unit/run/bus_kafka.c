@@ -58,6 +58,7 @@ static size_t topic_count, round_robin;
 static struct pending pending[PENDING_MAX];
 static size_t pending_count;
 static int fail_reports, refuse_sends, bad_commits;
+static struct kafka_header next_header;
 static bool hold_reports, is_assigned, rebalance_asked, rebalance_lost, refuse_metadata;
 
 static struct bus_topic *topic_of(const char *name)
@@ -98,6 +99,7 @@ void bus_reset(void)
     }
     topic_count = pending_count = 0;
     fail_reports = refuse_sends = bad_commits = 0;
+    next_header = (struct kafka_header){0};
     hold_reports = is_assigned = rebalance_asked = refuse_metadata = false;
     pthread_mutex_unlock(&lock);
 }
@@ -132,11 +134,21 @@ static void append(const struct kafka_record *from, int partition)
     log->records[log->count++] = record;
 }
 
+void bus_set_header(const char *name, const char *value)
+{
+    pthread_mutex_lock(&lock);
+    next_header = (struct kafka_header){name, slice_of(value)};
+    pthread_mutex_unlock(&lock);
+}
+
 void bus_produce(const char *topic, int partition, const char *key, const char *value)
 {
     struct kafka_record record = {.topic = topic, .key = slice_of(key), .value = slice_of(value)};
     pthread_mutex_lock(&lock);
+    record.headers = &next_header;
+    record.header_count = next_header.name == NULL ? 0 : 1;
     append(&record, partition);
+    next_header = (struct kafka_header){0};
     pthread_mutex_unlock(&lock);
 }
 

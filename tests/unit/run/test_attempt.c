@@ -184,12 +184,40 @@ static void test_what_is_no_json_has_the_name_that_a_glance_gives(void)
     end(&stage);
 }
 
+/* Once it is claimed it must begin; what had ended can be asked for again. */
+static void test_a_claim_needs_no_memory(void)
+{
+    static const enum ledger_verdict verdicts[] = {LEDGER_RUN, LEDGER_POISON, LEDGER_BEHIND,
+                                                   LEDGER_DONE, LEDGER_CANCELLED};
+    struct stage stage;
+    struct delivery delivery;
+    begin(&stage);
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        struct err err = {0}, why = {0};
+        (void)FAIL(&why, OUTCOME_RETRY, "unit.before", "the attempt before");
+        bool is_end = verdicts[i] == LEDGER_DONE || verdicts[i] == LEDGER_CANCELLED;
+        const struct ledger_claimed answer = {
+            .verdict = verdicts[i], .fence = 7, .attempt = 2, .error = &why, .result = "{}"};
+        struct attempt *a = make(&stage, &delivery, 1 << 20);
+        arena_fail_at(1);
+        CHECK_INT(attempt_claimed(a, &answer, &err), is_end ? OUTCOME_RETRY : OUTCOME_OK);
+        arena_fail_at(0);
+        CHECK_INT(a->claimed.fence, is_end ? 0 : 7);
+        CHECK(a->claimed.error == NULL);
+        CHECK_OK(attempt_claimed(a, &answer, &err), &err);
+        CHECK(a->number == 2 && (a->claimed.error != NULL) == is_end);
+        attempt_free(a);
+    }
+    end(&stage);
+}
+
 static CU_TestInfo tests[] = {
     {"decodes", test_decodes},
     {"glances", test_glances},
     {"what is no JSON has the name that a glance gives",
      test_what_is_no_json_has_the_name_that_a_glance_gives},
     {"a glance says the same", test_a_glance_says_the_same},
+    {"a claim needs no memory", test_a_claim_needs_no_memory},
     {"what does not fit is refused whole", test_what_does_not_fit_is_refused_whole},
     CU_TEST_INFO_NULL,
 };

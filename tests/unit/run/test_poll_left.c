@@ -121,7 +121,9 @@ static void what_is_too_much_is_left(void)
     come(stage, "ordered", "\\u0067reedy");
     come(stage, "unknown", "greedy");
     come(stage, "ordered", "small");
-    CHECK_TEXT(given(stage), "0 2 5 6");
+    bus_set_header(JOB_HEADER_WAIT_FENCE, "7"); /* a parent wakes */
+    come(stage, "ordered", "greedy");
+    CHECK_TEXT(given(stage), "0 2 5 6 7");
     CHECK_INT(stage->poller.left.count, 3);
     CHECK_INT(partition_of(stage)->map.left, 3);
     CHECK_INT(stage->rt.over[0].left, 3);

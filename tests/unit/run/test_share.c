@@ -157,14 +157,15 @@ static void some_never_move(void)
     struct stage *stage = begin(100 * MS);
     (void)stays(stage, 1, 100);
     struct attempt *ordered = arrive(stage, 1), *bulk = arrive(stage, 1), *retry = arrive(stage, 1),
-                   *bad = arrive(stage, 1), *urgent = arrive(stage, 1);
+                   *bad = arrive(stage, 1), *urgent = arrive(stage, 1), *wake = arrive(stage, 1);
     ordered->item.order_key = 7;
+    wake->trail.wait_fence = 9;
     bulk->delivery->priority = JOB_BULK;
     retry->delivery->lane = 0;
     bad->outcome = OUTCOME_POISON;
     urgent->delivery->priority = JOB_INTERACTIVE;
     CHECK(!decide(stage, ordered) && !decide(stage, bulk) && !decide(stage, retry));
-    CHECK(!decide(stage, bad));
+    CHECK(!decide(stage, bad) && !decide(stage, wake));
     struct attempt *placed = arrive(stage, 1);
     placed->item.order_key = 8;
     placed->is_placed = true;
