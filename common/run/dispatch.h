@@ -19,7 +19,7 @@
 #include "run/attempt.h"
 #include "run/service_wait.h"
 
-#define DISPATCH_BATCH_MAX 1024 /* what a call costs the hub, over as many as there are */
+#define DISPATCH_BATCH_MAX 1024 /* many: a call costs the hub as much as some forty jobs */
 
 struct attempts { /* a list, oldest first */
     struct attempt *first, *last;
