@@ -97,6 +97,19 @@ static enum breaker_answer check_fleet(const struct breaker_entry *entry, int64_
     return breaker_check(&as_seen, now_us, ret_until_us);
 }
 
+static enum breaker_state state_of(const struct breakers *b, const struct breaker_entry *entry)
+{
+    return b->is_fleet ? entry->state : entry->local.state;
+}
+
+/* How long until it is worth asking again. */
+static int64_t wait_of(const struct breakers *b, enum breaker_state state, int64_t until_us)
+{
+    if (state == BREAKER_FORCED_OPEN)
+        return b->conf.open_us;
+    return state == BREAKER_HALF_OPEN || until_us <= 0 ? b->half_open_wait_us : until_us;
+}
+
 static void deny(struct breakers *b, struct breaker_gate *gate, size_t pass, int64_t wait_us)
 {
     b->denied += !gate->is_open;
@@ -167,14 +180,11 @@ static void consider_pass(struct admission *admission, struct breaker_gate *gate
     entry->used_us = now_us;
     enum breaker_answer answer = b->is_fleet ? take_fleet(entry, pass, now_us, &until_us)
                                              : take_local(b, entry, pass, now_us, &until_us);
-    enum breaker_state state = b->is_fleet ? entry->state : entry->local.state;
+    enum breaker_state state = state_of(b, entry);
     if (answer == BREAKER_PROBE)
         want_probe(admission, entry, gate, i);
     else if (answer == BREAKER_DENIED)
-        deny(b, gate, i,
-             state == BREAKER_HALF_OPEN     ? b->half_open_wait_us
-             : state == BREAKER_FORCED_OPEN ? b->conf.open_us
-                                            : until_us - now_us);
+        deny(b, gate, i, wait_of(b, state, until_us - now_us));
 }
 
 /* Stops at the first that says no; what was taken before it is given back by give_back. */
@@ -210,23 +220,12 @@ static void apply_views(struct admission *admission)
     }
 }
 
-static void tell(struct breakers *b, struct breaker_entry *entry, const struct breaker_pass *pass,
-                 enum breaker_call call);
-
-static void report_pass(struct breakers *b, struct breaker_pass *pass, enum breaker_call call)
-{
-    struct breaker_entry *entry = breakers_entry(b, pass->dependency);
-    if (entry != NULL && !pass->is_reported)
-        tell(b, entry, pass, call);
-    pass->is_reported = true;
-}
-
 /* A job that was denied by one dependency keeps no permit of another. */
 static void give_back(struct breakers *b, struct breaker_gate *gate)
 {
     for (size_t i = 0; gate->is_open && i < gate->count; i++)
         if (gate->passes[i].permit != 0)
-            report_pass(b, &gate->passes[i], BREAKER_IGNORED);
+            breakers_report_pass(b, &gate->passes[i], BREAKER_IGNORED);
 }
 
 static void consider_all(struct admission *admission, struct breaker_gate *const *gates,
@@ -267,94 +266,22 @@ void breakers_admit(struct breakers *b, struct rconn *conn, struct arena *arena,
     pthread_mutex_unlock(&b->lock);
 }
 
-/* ---- reporting ---- */
-
-/* Kept until the thread tells it; the newest of more than a window. */
-static void keep_call(struct breaker_entry *entry, int64_t epoch, char letter)
-{
-    if (epoch != BREAKER_EPOCH_UNKNOWN && epoch < entry->calls_epoch)
-        return; /* of a time that is over */
-    if (epoch > entry->calls_epoch && entry->calls_epoch != BREAKER_EPOCH_UNKNOWN)
-        entry->call_count = 0;
-    if (entry->call_count == 0 || epoch > entry->calls_epoch)
-        entry->calls_epoch = epoch;
-    if (entry->call_count == BREAKER_WINDOW_MAX) {
-        memmove(entry->calls, entry->calls + 1, BREAKER_WINDOW_MAX - 1);
-        entry->call_count--;
-    }
-    entry->calls[entry->call_count++] = letter;
-}
-
-static void tell_fleet(struct breakers *b, struct breaker_entry *entry,
-                       const struct breaker_pass *pass, enum breaker_call call)
-{
-    static const char letters[] = {
-        [BREAKER_OK] = 'o', [BREAKER_SLOW] = 's', [BREAKER_FAILED] = 'f', [BREAKER_IGNORED] = 'i'};
-    if (pass->permit != 0) {
-        entry->permit_told = pass->permit;
-        entry->permit_call[0] = letters[call];
-        if (entry->permit_held == pass->permit)
-            entry->permit_held = 0;
-        breakers_have_news(b);
-    } else if (call != BREAKER_IGNORED) {
-        keep_call(entry, pass->epoch, letters[call]);
-        if (call != BREAKER_OK)
-            breakers_have_news(b);
-    }
-}
-
-/* The local breaker learns of every call, so that it knows what to do when Redis goes. */
-static void tell(struct breakers *b, struct breaker_entry *entry, const struct breaker_pass *pass,
-                 enum breaker_call call)
+bool breakers_still_admit(struct breakers *b, struct breaker_gate *gate)
 {
     int64_t now_us = clock_monotonic_us();
-    entry->used_us = now_us;
-    struct breaker_report report = {.epoch = entry->local.epoch, .call = call, .now_us = now_us};
-    if (pass->is_local) {
-        report.epoch = pass->epoch;
-        report.permit = pass->permit;
-        breaker_report(&b->conf, &entry->local, &report);
-        return;
+    pthread_mutex_lock(&b->lock);
+    for (size_t i = 0; i < gate->count && !gate->is_open; i++) {
+        const struct breaker_pass *pass = &gate->passes[i];
+        struct breaker_entry *entry = breakers_entry(b, pass->dependency);
+        if (entry == NULL || pass->permit != 0 || state_of(b, entry) == BREAKER_CLOSED)
+            continue;
+        int64_t until_us = b->is_fleet ? entry->until_us : entry->local.until_us;
+        deny(b, gate, i, wait_of(b, state_of(b, entry), until_us - now_us));
     }
-    if (pass->permit != 0 && call == BREAKER_OK && entry->local.state == BREAKER_OPEN)
-        breaker_close(&entry->local, now_us);
-    else if (pass->permit == 0)
-        breaker_report(&b->conf, &entry->local, &report);
-    tell_fleet(b, entry, pass, call);
-}
-
-void breakers_report(struct breakers *b, struct breaker_gate *gate, size_t dependency,
-                     enum breaker_call call)
-{
-    pthread_mutex_lock(&b->lock);
-    if (dependency < gate->count)
-        report_pass(b, &gate->passes[dependency], call);
+    give_back(b, gate);
+    bool is_admitted = !gate->is_open;
     pthread_mutex_unlock(&b->lock);
-}
-
-void breakers_report_up(struct breakers *b, struct breaker_gate *gate, size_t dependency)
-{
-    pthread_mutex_lock(&b->lock);
-    struct breaker_pass *pass = &gate->passes[dependency];
-    struct breaker_entry *entry = NULL;
-    if (dependency < gate->count && pass->permit != 0 && !pass->is_reported)
-        entry = breakers_entry(b, pass->dependency);
-    if (entry != NULL) {
-        tell(b, entry, pass, BREAKER_OK);
-        pass->permit = 0; /* from now on a call like any other */
-        pass->epoch = pass->is_local ? entry->local.epoch : BREAKER_EPOCH_UNKNOWN;
-    }
-    pthread_mutex_unlock(&b->lock);
-}
-
-void breakers_end(struct breakers *b, struct breaker_gate *gate, enum breaker_call call)
-{
-    if (gate->count == 0)
-        return;
-    pthread_mutex_lock(&b->lock);
-    for (size_t i = 0; i < gate->count; i++)
-        report_pass(b, &gate->passes[i], call);
-    pthread_mutex_unlock(&b->lock);
+    return is_admitted;
 }
 
 void breakers_count(struct breakers *b, struct breakers_counts *ret_counts)
@@ -365,7 +292,7 @@ void breakers_count(struct breakers *b, struct breakers_counts *ret_counts)
     counts.is_local = !b->is_fleet;
     for (size_t i = 0; i < BREAKER_BUCKETS; i++)
         for (struct breaker_entry *entry = b->buckets[i]; entry != NULL; entry = entry->chain)
-            counts.by_state[b->is_fleet ? entry->state : entry->local.state]++;
+            counts.by_state[state_of(b, entry)]++;
     pthread_mutex_unlock(&b->lock);
     *ret_counts = counts;
 }

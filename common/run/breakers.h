@@ -60,6 +60,10 @@ void breaker_gate_add(struct breaker_gate *gate, const char *dependency);
 void breakers_admit(struct breakers *breakers, struct rconn *conn, struct arena *arena,
                     struct breaker_gate *const *gates, size_t count);
 
+/* What was let through a while ago begins now: false when a breaker has opened since, as far as is
+ * known here; the gate then stands as after breakers_admit. A probe goes on. */
+bool breakers_still_admit(struct breakers *breakers, struct breaker_gate *gate);
+
 /* How the call of one dependency (its place in the gate) went. The first report counts. */
 void breakers_report(struct breakers *breakers, struct breaker_gate *gate, size_t dependency,
                      enum breaker_call call);

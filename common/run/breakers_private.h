@@ -1,6 +1,7 @@
 /*
- * breakers_private: for breakers.c (what jobs ask and report), breakers_fleet.c (the thread, and
- * what the fleet says) and breakers_held.c (what operators ordered) alone.
+ * breakers_private: for breakers.c (what jobs ask), breakers_report.c (and report),
+ * breakers_fleet.c (the thread, and what the fleet says) and breakers_held.c (what operators
+ * ordered) alone.
  */
 #ifndef HAUL_RUN_BREAKERS_PRIVATE_H
 #define HAUL_RUN_BREAKERS_PRIVATE_H
@@ -67,6 +68,9 @@ void breakers_go_local(struct breakers *b, int64_t now_us);
 void breakers_forget_idle(struct breakers *b, int64_t now_us);
 /* For the thread that shall tell it soon. */
 void breakers_have_news(struct breakers *b);
+
+/* With the lock held. The first report of a pass counts. */
+void breakers_report_pass(struct breakers *b, struct breaker_pass *pass, enum breaker_call call);
 
 /* Without the lock. Tells, renews, looks; one pipeline. */
 void breakers_refresh(struct breakers *b);

@@ -48,7 +48,7 @@ static bool has_gate(struct attempt *a)
     return a->gate != NULL;
 }
 
-static void hold(struct attempt *a)
+static void deny(struct attempt *a)
 {
     const struct breaker_gate *gate = a->gate;
     a->outcome =
@@ -56,8 +56,20 @@ static void hold(struct attempt *a)
              gate->passes[gate->denied_by].dependency);
     (void)err_hint(&a->err, "it closes by itself when a probe succeeds: `haul breakers list`");
     a->err.retry_after_ms = gate->wait_us / US_PER_MS + 1;
+}
+
+static void hold(struct attempt *a)
+{
+    deny(a);
     attempt_tell_accepted(a);
     settle_plan(a, STOP_NONE);
+}
+
+void gate_ask_again(struct attempt *a)
+{
+    if (a->outcome == OUTCOME_OK && a->gate != NULL &&
+        !breakers_still_admit(a->rt->breakers, a->gate))
+        deny(a);
 }
 
 void gate_admit(struct dispatcher *d, struct attempts *runnable, struct attempts *held)

@@ -19,6 +19,10 @@ bool gate_is_needed(const struct worker *worker);
 /* Moves those of `runnable` that may not run now to `held`, their plans made. */
 void gate_admit(struct dispatcher *d, struct attempts *runnable, struct attempts *held);
 
+/* Since then others may have found a dependency down: their failures are not to be repeated. Not
+ * OK: it may not begin now. */
+void gate_ask_again(struct attempt *a);
+
 /* The run goes on, but that dependency is known to be up. */
 void gate_report_up(struct attempt *a, size_t dependency);
 /* The run is over: how its dependencies did follows from its outcome. */

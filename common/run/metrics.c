@@ -245,6 +245,7 @@ void metrics_print(const struct metrics *m, const struct metrics_outside *outsid
     print_plain(rows, sizeof rows / sizeof rows[0], out);
     print_seconds(out, "haul_poll_age_seconds", "Since the poll loop last went round.",
                   age_us(&m->polled_us, now_us));
-    print_seconds(out, "haul_oldest_job_age_seconds", "Since the oldest job under way was read.",
+    print_seconds(out, "haul_oldest_job_age_seconds",
+                  "Since the oldest job under way, or left, was read; of those left, at most.",
                   age_us(&m->oldest_read_us, now_us));
 }

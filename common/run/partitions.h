@@ -18,6 +18,13 @@
 
 #define PARTITION_LEFT_MAX 32
 
+/* How long the oldest of what is left may have waited. That it was read is not noted for each: all
+ * from `mark` on were read after `mark_us`, and all that are left after `since_us`. */
+struct partition_left_age {
+    int64_t since_us; /* monotonic; 0 = nothing is left */
+    int64_t mark, mark_us;
+};
+
 /* Of a workspace so many records are left (poll_left.c). */
 struct partition_left {
     uint64_t tenant;
@@ -43,6 +50,7 @@ struct partition {
     struct delivery *held_head, *held_tail;
     bool is_paused;
     struct partition_left *left; /* PARTITION_LEFT_MAX; NULL = of nobody */
+    struct partition_left_age left_age;
 };
 
 struct partitions {

@@ -118,6 +118,8 @@ bool poller_leave(struct poller *poller, struct partition *partition, struct del
 void poller_note_back(struct poller *poller, struct partition *partition, const struct look *look);
 /* With none left it is of nobody: where not all came back, as they had gone. */
 void poller_check_left(struct partition *partition);
+/* No record that is left was read before; 0 = none is. To be asked often. */
+int64_t poller_left_since_us(struct partition *partition, int64_t now_us);
 /* What was left, as far as there is room for it. True: something came. */
 bool poller_read_left(struct poller *poller);
 /* The partitions are not ours any more; the table is still there. */

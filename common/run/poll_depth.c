@@ -47,6 +47,23 @@ static int64_t waiting_in(const struct partition *it)
     return num_max_i64(end - from - offset_map_beyond(&it->map), 0);
 }
 
+/* Of what is with the others of the process, or was read past; 0 = of nothing. */
+static int64_t oldest_read_us(struct poller *poller)
+{
+    int64_t now_us = clock_monotonic_us(), oldest_us = INT64_MAX;
+    const struct delivery *oldest = poller->oldest;
+    while (oldest != NULL && !oldest->is_given_out)
+        oldest = oldest->newer;
+    if (oldest != NULL)
+        oldest_us = oldest->read_us;
+    for (size_t i = 0; i < poller->table.count; i++) {
+        int64_t since_us = poller_left_since_us(&poller->table.items[i], now_us);
+        if (since_us != 0)
+            oldest_us = num_min_i64(oldest_us, since_us);
+    }
+    return oldest_us == INT64_MAX ? 0 : oldest_us;
+}
+
 void poller_publish(struct poller *poller)
 {
     struct metrics *metrics = &poller->rt->metrics;
@@ -60,10 +77,7 @@ void poller_publish(struct poller *poller)
             uncommitted += offset_map_top(&it->map) - num_max_i64(it->committed, it->map.floor);
         *(it->lane == LANE_JOBS ? &jobs[it->priority] : &retry[it->lane]) += waiting_in(it);
     }
-    const struct delivery *oldest = poller->oldest;
-    while (oldest != NULL && !oldest->is_given_out)
-        oldest = oldest->newer;
-    metric_set(&metrics->oldest_read_us, oldest == NULL ? 0 : oldest->read_us);
+    metric_set(&metrics->oldest_read_us, oldest_read_us(poller));
     for (size_t i = 0; i < RETRY_TIER_COUNT; i++)
         metric_set(&metrics->retry_waiting[i], retry[i]);
     for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++)

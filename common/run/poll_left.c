@@ -48,6 +48,21 @@ void poller_check_left(struct partition *partition)
     partition->left = NULL;
 }
 
+int64_t poller_left_since_us(struct partition *partition, int64_t now_us)
+{
+    const struct offset_map *map = &partition->map;
+    struct partition_left_age *age = &partition->left_age;
+    if (map->left == 0) {
+        *age = (struct partition_left_age){0};
+        return 0;
+    }
+    bool is_new = age->since_us == 0;
+    if (is_new || map->lowest_left >= age->mark)
+        *age = (struct partition_left_age){
+            .since_us = is_new ? now_us : age->mark_us, .mark = map->next, .mark_us = now_us};
+    return age->since_us;
+}
+
 void poller_note_back(struct poller *poller, struct partition *partition, const struct look *look)
 {
     struct partition_left *row = row_of(partition, look);

@@ -115,6 +115,7 @@ void attempt_work(struct job_thread *thread, struct attempt *a)
     /* Since it was decoded it may have waited for its turn for long. */
     if (a->outcome == OUTCOME_OK)
         a->outcome = attempt_check_deadline(a, &a->err);
+    gate_ask_again(a);
     if (a->outcome == OUTCOME_OK)
         tell(a, EVENT_STARTED);
     struct event event = attempt_event(a, EVENT_STARTED);

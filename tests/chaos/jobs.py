@@ -125,7 +125,7 @@ def burst_quick(rng, job):
     job.data.update(workspace_id=BURST_WORKSPACE, sleep_ms=20, max_attempts=1)
 
 
-BURST = {burst_chain: 2, burst_quick: 1}  # more than the share of one workspace
+BURST_WEIGHTS = {burst_chain: 2, burst_quick: 1}  # more than the share of one workspace
 
 
 class Generator:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chaos.check import Checker, headers_of
 from chaos.faults import plan
 from chaos.harm import Harm
-from chaos.jobs import BURST, NO_LEDGER, Generator
+from chaos.jobs import BURST_WEIGHTS, NO_LEDGER, Generator
 from chaos.stage import Stage
 from harness.haul import TERMINAL
 
@@ -17,23 +17,24 @@ CANCELS_AT_A_TIME = 8
 SHOWN_OF_A_RULE = 4
 STANDSTILL_S = 45  # not one job more has ended
 SETTLE_MAX_S = 900
-BURST_EVERY_S = 10
-BURST_SIZE = 160
+BURST = (160, 10)  # so many jobs of one workspace, every so many seconds
 SHARES = {"HAUL_BUFFERED_JOBS_MAX": 64, "HAUL_WORKSPACE_BACKLOG_MS": 200}  # that a burst is more than
 HUB_KIB_A_JOB = 3  # with room to spare: only a fault fills the hub's disk
 
 
 class Run:
     def __init__(self, folder, seed, length_s, workers=4, rate=60, every_s=1.5, faults=None, weights=None,
-                 options=None, burst=BURST_SIZE, say=print):
+                 options=None, burst=BURST, say=print):
         self.seed, self.length_s, self.rate = seed, length_s, rate
         self.say = say
         self.rng = random.Random(seed)
         self.generator = Generator(random.Random(self.rng.random()), weights=weights)
         faults = plan(random.Random(self.rng.random()), length_s, every_s, workers, faults)
-        disk_mib = 128 + int(length_s * rate * HUB_KIB_A_JOB / 1024)
+        self.burst_size, self.burst_every_s = burst
+        jobs = length_s * (rate + self.burst_size / self.burst_every_s)
+        disk_mib = 128 + int(jobs * HUB_KIB_A_JOB / 1024)
         self.stage = Stage(folder, slots=workers, disk=True, disk_mib=disk_mib, options=options or SHARES)
-        self.burst, self.most_left = burst, 0
+        self.most_left = 0
         self.harm = Harm(faults, self.stage, say)
         self.ending = threading.Event()
         self.failures = []
@@ -59,7 +60,7 @@ class Run:
         """Jobs at a steady rate; what must come again or be called off has its time."""
         producer = self.stage.servers.producer(**{"max.in.flight": 1, "message.timeout.ms": 300000,
                                                   "reconnect.backoff.max.ms": 500})
-        later, began, burst_due = [], time.monotonic(), BURST_EVERY_S / 2
+        later, steady, began, burst_due = [], 0, time.monotonic(), self.burst_every_s / 2
 
         def put(job):
             def delivered(error, _):
@@ -71,11 +72,12 @@ class Run:
 
         while (now := time.monotonic() - began) < self.length_s or later:
             planned = []
-            while now < self.length_s and len(self.generator.jobs) < now * self.rate:
+            while now < self.length_s and steady < now * self.rate:
                 planned.append(self.generator.next())
+                steady += 1
             if now < self.length_s and now >= burst_due:
-                burst_due += BURST_EVERY_S
-                planned += [self.generator.next(BURST) for _ in range(self.burst)]
+                burst_due += self.burst_every_s
+                planned += [self.generator.next(BURST_WEIGHTS) for _ in range(self.burst_size)]
             for job in planned:
                 put(job)
                 later += [(now + after, put, job) for after in job.again_after_s]

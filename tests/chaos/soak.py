@@ -1,4 +1,4 @@
-"""A soak: steady load and no faults; memory, descriptors and threads of each worker over time."""
+"""A soak: steady load, floods of one workspace now and then, and no faults; memory, descriptors and threads of each worker over time."""
 
 import json
 import time
@@ -13,6 +13,7 @@ SAMPLES = 120
 WARM = 0.25   # of the time: what grows then is a cache that fills
 GROWTH = 0.05  # of its size that memory may grow by over the rest, and what is noise beside it
 GROWTH_KIB = 1024
+FLOOD = (4000, 60)
 
 
 def sample(worker):
@@ -36,7 +37,7 @@ def is_flat(what, early, late):
 
 class Soak(Run):
     def __init__(self, folder, seed, length_s, workers, rate, say=print):
-        super().__init__(folder, seed, length_s, workers, rate, every_s=1e9, burst=0, say=say,
+        super().__init__(folder, seed, length_s, workers, rate, every_s=1e9, burst=FLOOD, say=say,
                          weights={quick: 80, chain: 15, retry: 5},
                          options={"HAUL_LEASE_TTL_MS": 30000, "HAUL_SESSION_TIMEOUT_MS": 10000})
         self.samples = {slot.name: [] for slot in self.stage.slots}
@@ -65,6 +66,7 @@ class Soak(Run):
         path.write_text(json.dumps({
             "date": now.isoformat(timespec="seconds"), "minutes": round(self.length_s / 60, 1), "workers": len(self.samples),
             "jobs": len(self.delivered), "jobs_per_second": self.rate,
+            "flood_jobs": self.burst_size, "flood_every_s": self.burst_every_s, "most_left": self.most_left,
             "violations": len(self.checker.violations),
             "flat": all(flat for *_, flat in verdicts),
             "verdicts": [dict(zip(("worker", "what", "early", "late", "flat"), verdict)) for verdict in verdicts],

@@ -157,6 +157,29 @@ def test_an_operator_opens_and_closes(runtime, down):
     runtime.haul.run("breakers", "close", "shop", "--reason", "x", status=2)
 
 
+def test_what_was_let_through_before_it_opened_does_not_begin(runtime, down):
+    """Quick jobs are claimed ahead; what opens meanwhile holds them too, and no attempt is counted."""
+    worker = runtime.start(**BREAKERS, HAUL_JOB_THREADS=1)
+    down.unlink()
+    for job in [runtime.send(kind="noop") for _ in range(60)]:  # jobs are quick here
+        runtime.haul.wait_succeeded(job)
+    first = depend(runtime, down, on="mill", sleep_ms=4000)
+    wait_for(lambda: runtime.effects(first), "the slow one to run")
+    ahead = [depend(runtime, down) for _ in range(20)]
+    wait_for(lambda: sum(row is not None and row.state == "running" for row in map(runtime.ledger, ahead)) == 20,
+             "all to be claimed", 3)
+    runtime.haul.run("breakers", "open", "thing:w1/shop", "--reason", "it moves house")
+    wait_for(lambda: worker.metric("haul_breakers", state="forced_open") == 1, "the worker to know", 2)
+    runtime.haul.wait_succeeded(first)
+    for job in ahead:
+        assert runtime.haul.wait_event(job, "retrying")["data"]["error"]["code"] == "breaker.open"
+    assert runs(runtime, ahead) == 0
+    assert all(event["state"] != "started" for job in ahead for event in runtime.haul.events_of(job))
+    runtime.haul.run("breakers", "close", "thing:w1/shop", "--reason", "it has moved")
+    for job in ahead:
+        assert runtime.haul.wait_succeeded(job)["attempt"] == 1 and len(runtime.effects(job)) == 1
+
+
 def redis_of(runtime):
     return runtime.haul.servers.connect_redis(admin=True, db=int(runtime.haul.redis_url.rsplit("/", 1)[1]))
 

@@ -154,7 +154,7 @@ def test_what_is_left_keeps_its_order(runtime):
     assert_in_order(runtime, succeeded(runtime, count), 90)
     assert moved(workers) < count / 4
     runtime.wait_committed()
-    assert all(worker.metric("haul_records_left") == 0 for worker in workers)
+    wait_for(lambda: all(worker.metric("haul_records_left") == 0 for worker in workers), "nothing to be left")
 
 
 def test_what_is_left_outlives_its_worker(runtime):
@@ -199,7 +199,7 @@ def test_a_partition_of_one_workspace_is_read_past(bare_haul, what):
     flood(runtime, count=count, subjects=100, sleep_ms=300000, **what)
     wait_for(lambda: passed_by(worker) > count - 1100, "all but what is buffered to be passed by")
     runtime.haul.wait_succeeded(runtime.send("noop", workspace_id="lone"))
-    assert worker.metric("haul_offsets_uncommitted") > count
+    wait_for(lambda: worker.metric("haul_offsets_uncommitted") > count, "the gauge, set once a commit interval")
 
 
 def test_a_map_that_is_full_makes_room(bare_haul):

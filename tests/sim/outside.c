@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 /* Until all know that a breaker is open, and what was let through before that has begun. */
-#define HEARD_US (3 * SECOND)
+#define HEARD_US (1 * SECOND)
 /* From the limit's yes until the request is on its way. */
 #define ON_ITS_WAY_US (20 * MS)
 #define REQUESTS_MAX 8192

@@ -172,14 +172,13 @@ MUTATIONS = {
         ("settle_tell.c", "return atomic_load(&a->rt->stopping) ? FATE_DROP : retake(a, RETAKE_US);",
          "return atomic_load(&a->rt->stopping) ? FATE_DONE : retake(a, RETAKE_US);"),
     "an open breaker holds nothing":
-        ("gate.c", "bool is_held = a->gate != NULL && a->gate->is_open;",
-         "bool is_held = a->gate != NULL && a->gate->is_open && d == NULL;"),
+        ("breakers.c", "    gate->is_open = true;\n", "    gate->is_open = false;\n"),
     "a job that a breaker holds is an attempt":
         ("gate.c", "FAIL(&a->err, OUTCOME_THROTTLED, \"breaker.open\"", "FAIL(&a->err, OUTCOME_RETRY, \"breaker.open\""),
     "who was given no permit is a probe":
         ("breakers.c", "        else if (view->state != BREAKER_CLOSED)\n", "        else if (view->state == BREAKER_FORCED_OPEN)\n"),
     "a probe's end is not told":
-        ("breakers.c", "        entry->permit_told = pass->permit;\n", "        entry->permit_told = 0;\n"),
+        ("breakers_report.c", "        entry->permit_told = pass->permit;\n", "        entry->permit_told = 0;\n"),
     "a start that a breaker held counts as well ended":
         ("settler.c", ".is_unbegun = !a->has_run,", ".is_unbegun = false,"),
     "a request does not wait for its turn":

@@ -227,6 +227,33 @@ static void so_many_workspaces_and_no_more(void)
     end(stage);
 }
 
+/* Never told as younger than it is. */
+static void how_long_the_oldest_waits(void)
+{
+    struct stage *stage = begin();
+    struct partition *partition = partition_of(stage);
+    CHECK_INT(poller_left_since_us(partition, 100), 0);
+    set_over(stage, 0, "greedy", 0);
+    come(stage, "ordered", "greedy");
+    come(stage, "ordered", "greedy");
+    CHECK_INT(poller_left_since_us(partition, 200), 200);
+    come(stage, "ordered", "greedy");
+    CHECK_INT(poller_left_since_us(partition, 300), 200);
+    stage->rt.over[0].credit = 1;
+    CHECK(poller_read_left(&stage->poller));
+    CHECK_INT(poller_left_since_us(partition, 400), 200); /* offset 1 is left since then */
+    stage->rt.over[0].credit = 1;
+    stage->rt.over[0].returning = 0;
+    CHECK(poller_read_left(&stage->poller));
+    CHECK_INT(partition->map.lowest_left, 2);
+    CHECK_INT(poller_left_since_us(partition, 500), 200); /* read after 200, as all is */
+    stage->rt.over[0].credit = 9;
+    CHECK(poller_read_left(&stage->poller));
+    CHECK_INT(poller_left_since_us(partition, 600), 0);
+    CHECK_TEXT(given(stage), "0b 1b 2b");
+    end(stage);
+}
+
 static CU_TestInfo tests[] = {
     {"what is too much is left", what_is_too_much_is_left},
     {"it comes back in order as there is room", it_comes_back_in_order_as_there_is_room},
@@ -234,6 +261,7 @@ static CU_TestInfo tests[] = {
     {"what is gone is complete", what_is_gone_is_complete},
     {"another assignment forgets it", another_assignment_forgets_it},
     {"so many workspaces and no more", so_many_workspaces_and_no_more},
+    {"how long the oldest waits", how_long_the_oldest_waits},
     CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("run/poll_left", tests)
