@@ -123,6 +123,11 @@ struct kafka_message {
     void *native;         /* of the implementation; NULL = no message */
 };
 
+/* What a record may have to be sent: its key, value and headers, with their framing. A topic takes
+ * it whose max.message.bytes is KAFKA_TOPIC_BYTES. */
+#define KAFKA_TOPIC_BYTES 1114112
+#define KAFKA_RECORD_BYTES_MAX (KAFKA_TOPIC_BYTES - 512)
+
 /* Frees what the message points to; any thread; takes one that is done or zeroed. All messages
  * must be done before their consumer is closed. */
 void kafka_message_done(struct kafka_message *message);

@@ -103,6 +103,7 @@ static enum outcome fill_producer(rd_kafka_conf_t *settings,
         {"message.timeout.ms", num_max_i64(delivery_ms, options->linger_ms + 1)},
         {"topic.metadata.propagation.max.ms", num_min_i64(delivery_ms, 10000)},
         {"retry.backoff.ms", 50},
+        {"message.max.bytes", KAFKA_RECORD_BYTES_MAX},
         /* Larger ones are memory that the system gives and takes each time (M_MMAP_THRESHOLD). */
         {"batch.size", 240000},
     };

@@ -121,6 +121,8 @@ struct job_trail {
 #define JOB_HEADER_WAIT_FENCE "haul-wait-fence"
 #define JOB_HEADER_TRACEPARENT "traceparent"
 #define JOB_ERROR_MESSAGE_MAX 1024 /* bytes */
+/* Of a job's record: key, value and headers. Its copies have headers of ours besides. */
+#define JOB_RECORD_BYTES_MAX ((size_t)1 << 20)
 
 /* Of headers by the same name the last one counts; values that make no sense count as absent.
  * RETRY "no_memory" alone. */

@@ -54,8 +54,9 @@ static bool glance(struct dispatcher *d, struct attempt *a)
     struct err err = {0};
     const struct delivery *delivery = a->delivery;
     return share_is_any_over(d->rt) && delivery->lane == LANE_JOBS && !delivery_is_bulk(delivery) &&
-           !delivery->is_back && look_glance(d->rt, delivery->message.value, &look, &found) &&
-           look.kind->kind->ordered && !found.has_conditions && share_is_over(d->rt, look.tenant) &&
+           !delivery->is_back && !delivery_is_too_long(delivery) &&
+           look_glance(d->rt, delivery->message.value, &look, &found) && look.kind->kind->ordered &&
+           !found.has_conditions && share_is_over(d->rt, look.tenant) &&
            attempt_glance(a, look.kind, &found, &err) == OUTCOME_OK && dispatch_needs_place(a) &&
            a->trail.not_before_us == 0;
 }

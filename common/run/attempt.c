@@ -308,6 +308,14 @@ static enum outcome refuse_large(struct attempt *a, struct err *err)
     return OUTCOME_OK;
 }
 
+/* It could not be sent to a retry topic, and hardly to the dead letters. */
+static enum outcome refuse_long(struct err *err)
+{
+    (void)FAIL(err, OUTCOME_POISON, "job.too_large",
+               "the record has more than the %zu bytes that a job may have", JOB_RECORD_BYTES_MAX);
+    return err_hint(err, "give it a reference to what is so long");
+}
+
 enum outcome attempt_decode(struct attempt *a, struct err *err)
 {
     if (a->id != NULL)
@@ -318,6 +326,8 @@ enum outcome attempt_decode(struct attempt *a, struct err *err)
         TRY(refuse_large(a, err));
     else if (a->outcome == OUTCOME_RETRY)
         return FAIL_NO_MEMORY(err);
+    if (delivery_is_too_long(a->delivery))
+        a->outcome = refuse_long(&a->err);
     if (a->trail.traceparent == NULL)
         a->trail.traceparent = new_traceparent(&a->arena);
     if (attempt_is_idempotent(a))

@@ -2,6 +2,7 @@
 #include "run/breakers_private.h"
 
 #include "base/clock.h"
+#include "run/queue.h"
 #include "run/thread.h"
 
 #include <stdlib.h>
@@ -10,15 +11,6 @@
 #define HUB_TIMEOUT_MS 1000 /* probes' leases are renewed by who waits */
 
 /* ---- opening ---- */
-
-static void init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 enum outcome breakers_open(const struct breakers_options *options, struct breakers **ret_breakers,
                            struct err *err)
@@ -37,7 +29,7 @@ enum outcome breakers_open(const struct breakers_options *options, struct breake
         return outcome;
     }
     pthread_mutex_init(&b->lock, NULL);
-    init_cond(&b->wake);
+    monotonic_cond_init(&b->wake);
     breakers_refresh(b); /* so that the first job finds how the fleet stands */
     outcome = thread_start(&b->thread, "breakers", breakers_thread, b, err);
     if (outcome != OUTCOME_OK) {

@@ -142,8 +142,11 @@ static void gather_entry(struct refresh *refresh, struct breaker_entry *entry)
 static void gather(struct breakers *b, struct refresh *refresh)
 {
     b->has_news = false;
-    for (size_t i = 0; i < BREAKER_BUCKETS; i++) {
-        for (struct breaker_entry *entry = b->buckets[i]; entry != NULL; entry = entry->chain) {
+    for (size_t i = 0, first = b->first_told; i < BREAKER_BUCKETS; i++) {
+        size_t bucket = (first + i) % BREAKER_BUCKETS;
+        for (struct breaker_entry *entry = b->buckets[bucket]; entry != NULL;
+             entry = entry->chain) {
+            b->first_told = bucket; /* with more than there is room for: they take turns */
             if (refresh->count + 3 > TELL_MAX)
                 return;
             gather_entry(refresh, entry);

@@ -54,6 +54,7 @@ struct breakers {
     bool is_fleet; /* the last look at Redis went well */
     struct breaker_entry *buckets[BREAKER_BUCKETS];
     size_t entry_count;
+    size_t first_told; /* bucket that the next refresh begins with */
     uint64_t batches;
     int64_t denied;
 };

@@ -24,6 +24,18 @@ void delivery_free(struct delivery *delivery)
     free(delivery);
 }
 
+bool delivery_is_too_long(const struct delivery *delivery)
+{
+    const struct kafka_message *message = &delivery->message;
+    size_t bytes = message->key.len + message->value.len;
+    struct kafka_header header;
+    struct slice ignored;
+    for (size_t i = 0; kafka_message_header(message, i, &header); i++)
+        bytes += strlen(header.name) + header.value.len;
+    return bytes > JOB_RECORD_BYTES_MAX &&
+           !kafka_message_find_header(message, JOB_HEADER_FIRST_TOPIC, &ignored);
+}
+
 /* ---- the sequel: a record and its bytes in one block ---- */
 
 static size_t size_of(const struct kafka_record *record)

@@ -69,6 +69,9 @@ static inline void delivery_begin(struct delivery *delivery)
     atomic_store(&delivery->failed, false);
 }
 
+/* It can't be sent on: more than a job's record may have (JOB_RECORD_BYTES_MAX), and no copy. */
+bool delivery_is_too_long(const struct delivery *delivery);
+
 /* Of the topic of bulk jobs. */
 static inline bool delivery_is_bulk(const struct delivery *delivery)
 {

@@ -196,7 +196,7 @@ static int64_t credit(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     int64_t begun = metric_get(&rt->metrics.running) + (int64_t)queue_count(&rt->runnable);
-    int64_t room = rt->conf->job_threads + lookahead(rt) - begun;
+    int64_t room = atomic_load(&rt->job_threads_ready) + lookahead(rt) - begun;
     return room < DISPATCH_BATCH_MAX ? room : DISPATCH_BATCH_MAX;
 }
 
@@ -249,6 +249,8 @@ static void go_round(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     dispatch_set_clock(d);
+    if (d->epoch != atomic_load(&rt->epoch) || atomic_load(&rt->revoking))
+        drop_stale(d);           /* a rebalance may have passed while the hub was waited for */
     if (d->clock_took_us == 0) { /* by our own clock all might be due */
         clock_sleep_us(CLOCK_WAIT_US);
         return;
@@ -261,9 +263,6 @@ static void go_round(struct dispatcher *d)
     take_inbox(d, has_handed ? 0 : wait_us(d));
     if (metric_get(&rt->metrics.buffered) == 0)
         attempts_rest(rt);
-    if (d->epoch != atomic_load(&rt->epoch) || atomic_load(&rt->revoking) ||
-        atomic_load(&rt->stopping))
-        drop_stale(d);
 }
 
 /* ---- the thread ---- */

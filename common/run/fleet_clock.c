@@ -13,7 +13,9 @@ void fleet_clock_init(struct fleet_clock *clock)
 void fleet_clock_set(struct fleet_clock *clock, int64_t hub_us, int64_t asked_us,
                      int64_t answered_us)
 {
-    int64_t half_us = (answered_us - asked_us) / 2;
+    int64_t half_us = (answered_us - asked_us) / 2, doubt_us = atomic_load(&clock->doubt_us);
+    /* Who reads between the two stores is told of the greater doubt. */
+    atomic_store(&clock->doubt_us, half_us > doubt_us ? half_us : doubt_us);
     atomic_store(&clock->ahead_us, hub_us - (asked_us + half_us));
     atomic_store(&clock->doubt_us, half_us);
 }

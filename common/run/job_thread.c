@@ -37,7 +37,8 @@ static void do_one(struct job_thread *thread, struct attempt *a)
 {
     struct runtime *rt = thread->rt;
     attempt_work(thread, a);
-    dispatch_note_run(rt, clock_monotonic_us() - a->began_us);
+    if (a->has_run)
+        dispatch_note_run(rt, clock_monotonic_us() - a->began_us);
     metric_add(&rt->metrics.running, -1);
     if (a->in_ledger) {
         queue_push(&rt->settling, &a->node);
@@ -53,6 +54,8 @@ static void *run(void *arg)
     struct runtime *rt = thread->rt;
     struct node *node = NULL;
     if (make_ready(thread)) {
+        atomic_fetch_add(&rt->job_threads_ready, 1);
+        queue_nudge(&rt->inbox); /* there may be something to claim */
         while ((node = queue_take(&rt->runnable)) != NULL) {
             metric_add(&rt->metrics.running, 1);
             dispatch_note_taken(rt);

@@ -1,10 +1,9 @@
 /* keeper: see keeper.h. */
-#include "run/keeper.h"
+#include "run/keeper_private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/events.h"
-#include "run/ledger.h"
 #include "run/progress.h"
 #include "run/thread.h"
 
@@ -16,7 +15,7 @@
 
 /* ---- slots; the lock is held ---- */
 
-static void stop_slot(struct keeper_slot *slot, enum stop_reason reason)
+void keeper_stop_slot(struct keeper_slot *slot, enum stop_reason reason)
 {
     if (slot->reason != STOP_NONE)
         return;
@@ -29,11 +28,11 @@ static void check_times(struct keeper *keeper, int64_t now_us, int64_t wall_us)
     int64_t ttl_us = keeper->options.lease_ttl_ms * US_PER_MS;
     for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
         if (slot->deadline_us != 0 && wall_us >= slot->deadline_us)
-            stop_slot(slot, STOP_DEADLINE);
+            keeper_stop_slot(slot, STOP_DEADLINE);
         if (slot->has_lease && !slot->is_over && now_us - slot->renewed_us > ttl_us &&
             slot->reason == STOP_NONE) {
             atomic_fetch_add(&keeper->leases_lost, 1);
-            stop_slot(slot, STOP_LEASE);
+            keeper_stop_slot(slot, STOP_LEASE);
         }
     }
 }
@@ -88,7 +87,7 @@ static bool gather(struct keeper *keeper, struct arena *arena, int64_t now_us,
     return renewal.count > 0;
 }
 
-/* Slots that were left meanwhile are not in the list any more; new ones have no place in it. */
+/* New slots have no place in it; one that is left waits for its answer. */
 static void apply(struct keeper *keeper, const struct renewal *renewal, int64_t asked_us,
                   bool is_ok)
 {
@@ -99,13 +98,14 @@ static void apply(struct keeper *keeper, const struct renewal *renewal, int64_t 
             continue;
         if (renewal->states[place] == LEASE_LOST) {
             atomic_fetch_add(&keeper->leases_lost, 1);
-            stop_slot(slot, STOP_LEASE);
+            keeper_stop_slot(slot, STOP_LEASE);
             continue;
         }
         slot->renewed_us = asked_us;
         if (renewal->states[place] == LEASE_CANCELLED)
-            stop_slot(slot, STOP_ASKED);
+            keeper_stop_slot(slot, STOP_ASKED);
     }
+    pthread_cond_broadcast(&keeper->renewed);
 }
 
 static void renew(struct keeper *keeper, struct arena *arena)
@@ -125,54 +125,6 @@ static void renew(struct keeper *keeper, struct arena *arena)
         LOG_AT(LOG_WARN, "lease.not_renewed", LOG_ERR_FIELDS(&err));
     pthread_mutex_lock(&keeper->lock);
     apply(keeper, &renewal, now_us, outcome == OUTCOME_OK);
-    pthread_mutex_unlock(&keeper->lock);
-}
-
-/* ---- the hub is asked too, now and then: Redis may have forgotten a flag ---- */
-
-/* Jobs that have run for a while: the others end before an answer could be here. */
-static const char *running_ids(struct keeper *keeper, struct arena *arena)
-{
-    struct str ids STR_AUTO = str_with_max(1 << 20);
-    int64_t before_us = clock_monotonic_us() - US_PER_S;
-    pthread_mutex_lock(&keeper->lock);
-    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
-        if (!slot->has_lease || slot->reason != STOP_NONE || slot->entered_us > before_us)
-            continue;
-        str_add_text(&ids, ids.len > 0 ? "," : "");
-        str_add_text(&ids, slot->lease->job_id);
-    }
-    pthread_mutex_unlock(&keeper->lock);
-    return ids.len == 0 || ids.failed ? NULL : arena_strdup(arena, str_text(&ids));
-}
-
-static bool list_has(const char *list, const char *id)
-{
-    size_t len = strlen(id);
-    for (const char *at = list; at != NULL && *at != '\0'; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (strncmp(at, id, len) == 0 && (at[len] == '\0' || at[len] == ','))
-            return true;
-    }
-    return false;
-}
-
-static void ask_hub(struct keeper *keeper, struct arena *arena)
-{
-    struct err err = {0};
-    const char *cancels = NULL;
-    const char *ids = running_ids(keeper, arena);
-    if (ids == NULL)
-        return;
-    if (keeper->hub == NULL && pgsql_open(keeper->options.hub, &keeper->hub, &err) != OUTCOME_OK)
-        return; /* the job threads say so; the flag is asked for again */
-    if (ledger_cancels(keeper->hub, ids, arena, &cancels, &err) != OUTCOME_OK)
-        return;
-    pthread_mutex_lock(&keeper->lock);
-    for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
-        if (slot->has_lease && list_has(cancels, slot->lease->job_id))
-            stop_slot(slot, STOP_ASKED);
-    }
     pthread_mutex_unlock(&keeper->lock);
 }
 
@@ -209,7 +161,7 @@ static void *run(void *arg)
         int64_t now_us = clock_monotonic_us();
         if (now_us - asked_us >= HUB_CHECK_US) {
             asked_us = now_us;
-            ask_hub(keeper, &arena);
+            keeper_ask_hub(keeper);
         }
     }
     return NULL;
@@ -222,9 +174,17 @@ enum outcome keeper_open(struct keeper *keeper, const struct keeper_options *opt
     TRY(rconn_open(options->redis, &keeper->redis, err));
     pthread_mutex_init(&keeper->lock, NULL);
     monotonic_cond_init(&keeper->changed);
-    enum outcome outcome = thread_start(&keeper->thread, "keeper", run, keeper, err);
-    if (outcome != OUTCOME_OK)
+    monotonic_cond_init(&keeper->renewed);
+    enum outcome outcome = keeper_hub_start(keeper, err);
+    if (outcome != OUTCOME_OK) {
         rconn_close(keeper->redis);
+        return outcome;
+    }
+    outcome = thread_start(&keeper->thread, "keeper", run, keeper, err);
+    if (outcome != OUTCOME_OK) {
+        keeper_hub_stop(keeper);
+        rconn_close(keeper->redis);
+    }
     return outcome;
 }
 
@@ -235,8 +195,9 @@ void keeper_close(struct keeper *keeper)
     pthread_cond_broadcast(&keeper->changed);
     pthread_mutex_unlock(&keeper->lock);
     pthread_join(keeper->thread, NULL);
+    keeper_hub_stop(keeper);
     rconn_close(keeper->redis);
-    pgsql_close(keeper->hub);
+    pthread_cond_destroy(&keeper->renewed);
     pthread_cond_destroy(&keeper->changed);
     pthread_mutex_destroy(&keeper->lock);
 }
@@ -292,6 +253,9 @@ void keeper_leave(struct keeper *keeper, struct keeper_slot *slot)
     if (!slot->is_entered)
         return;
     pthread_mutex_lock(&keeper->lock);
+    /* It might arrive behind the lease's end, and take it again. */
+    while (slot->renewal >= 0)
+        pthread_cond_wait(&keeper->renewed, &keeper->lock);
     if (slot->previous == NULL)
         keeper->slots = slot->next;
     else
@@ -326,7 +290,7 @@ void keeper_stop_all(struct keeper *keeper, enum stop_reason reason, bool unleas
     pthread_mutex_lock(&keeper->lock);
     for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
         if (!unleased_only || !slot->has_lease)
-            stop_slot(slot, reason);
+            keeper_stop_slot(slot, reason);
     }
     pthread_mutex_unlock(&keeper->lock);
 }
@@ -338,7 +302,7 @@ bool keeper_stop_of(struct keeper *keeper, const void *owner, enum stop_reason r
     for (struct keeper_slot *slot = keeper->slots; slot != NULL; slot = slot->next) {
         if (slot->owner != owner || slot->reason != STOP_NONE || slot->is_over)
             continue;
-        stop_slot(slot, reason);
+        keeper_stop_slot(slot, reason);
         is_asked = true;
     }
     pthread_mutex_unlock(&keeper->lock);

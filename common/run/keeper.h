@@ -2,7 +2,8 @@
  * keeper: looks after running jobs: renews their leases, learns of cancels and deadlines, tells
  * their progress.
  *
- * Is:      one thread a process with its own connections, and a slot a job that is claimed.
+ * Is:      a thread with a connection to Redis, one with a connection to the hub, and a slot a job
+ *          that is claimed.
  * Is not:  the judge of a job's outcome: it sets the cancelled flag and keeps why.
  * Owns:    its connections; a slot is its attempt's, in the keeper's list from enter to leave.
  * Threads: any; a slot by one of its attempt's threads at a time.
@@ -54,17 +55,25 @@ struct keeper_options {
     struct fleet_clock *clock;
 };
 
+struct keeper_hub { /* asked by a thread of its own */
+    struct pgsql_conf conf;
+    struct pgsql *db; /* opened when first needed */
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool is_asked;
+};
+
 struct keeper {
     struct keeper_options options;
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t changed, renewed;
     pthread_t thread;
     bool stopping;
     bool is_asleep; /* waits for the first job: no tick wakes it */
     size_t count;
     struct keeper_slot *slots; /* of all that are entered */
     struct rconn *redis;
-    struct pgsql *hub; /* opened when first needed */
+    struct keeper_hub hub;
     atomic_int_fast64_t leases_lost;
 };
 
@@ -83,7 +92,8 @@ void keeper_work_begins(struct keeper *keeper, struct keeper_slot *slot, const s
  * if it was; `sequence` becomes the number of its next event. */
 enum stop_reason keeper_work_ended(struct keeper *keeper, struct keeper_slot *slot,
                                    int64_t *ret_sequence);
-/* The lease is not renewed any more. Takes a slot that was never entered. */
+/* The lease is not renewed any more: a renewal that is on its way is waited for, as long as Redis
+ * takes to answer. Takes a slot that was never entered. */
 void keeper_leave(struct keeper *keeper, struct keeper_slot *slot);
 
 void keeper_progress(struct keeper *keeper, struct keeper_slot *slot,

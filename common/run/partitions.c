@@ -173,9 +173,10 @@ static const char *text_of(struct partitions *table, struct partition *it)
 
 size_t partitions_news(struct partitions *table, struct kafka_partition *ret_list, size_t max)
 {
-    size_t count = 0;
+    size_t count = 0, first = table->next_news;
     for (size_t i = 0; i < table->count && count < max; i++) {
-        struct partition *it = &table->items[i];
+        struct partition *it = &table->items[(first + i) % table->count];
+        table->next_news = first + i + 1; /* those that found no room come first */
         if (!is_news(it))
             continue;
         const char *text = text_of(table, it);

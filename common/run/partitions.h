@@ -58,6 +58,7 @@ struct partitions {
     size_t count;
     struct partition *items;
     size_t last_found;
+    size_t next_news; /* modulo the count */
     size_t held;
     char *texts;      /* OFFSET_MAP_TEXT_SIZE each; pages that no map needs are never touched */
     bool is_textless; /* the broker takes no maps with commits */

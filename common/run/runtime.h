@@ -61,6 +61,7 @@ struct runtime {
     atomic_bool is_assigned;  /* the group has given us our share (which may be none) */
     atomic_int threads_alive; /* dispatcher, job threads, settler: that have not ended */
     atomic_int job_threads_alive;
+    atomic_int job_threads_ready;       /* they can take a job */
     atomic_uint_fast64_t epoch;         /* of the assignment; older deliveries are dropped */
     atomic_bool revoking;               /* nothing is claimed */
     atomic_int_fast64_t pending;        /* jobs that wait for a job thread */

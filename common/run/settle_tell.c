@@ -16,6 +16,7 @@
 
 #define RETAKE_US US_PER_S
 #define SEND_RETAKE_US (5 * US_PER_S)
+#define SHORT_KEY_MAX 65536
 
 static enum delivery_fate retake(struct attempt *a, int64_t after_us)
 {
@@ -47,13 +48,30 @@ static void trail_error(struct attempt *a, const struct err *error)
     a->trail.error_message = error->message;
 }
 
+/* What Kafka does not take as it is: the headers tell where it stands, and what is the matter. */
+static enum outcome send_short_letter(struct attempt *a, struct err *err)
+{
+    const struct kafka_message *whole = &a->delivery->message;
+    struct kafka_message bare = {.key = whole->key};
+    struct kafka_record record;
+    LOG_AT(LOG_WARN, "dead_letter.without_value", LOG_TEXT("topic", a->trail.first_topic),
+           LOG_INT("partition", a->trail.first_partition), LOG_INT("offset", a->trail.first_offset),
+           LOG_INT("bytes", (int64_t)whole->value.len), LOG_ERR_FIELDS(err));
+    if (bare.key.len > SHORT_KEY_MAX)
+        bare.key = (struct slice){NULL, 0};
+    TRY(kafka_headers_forward(&bare, &a->trail, a->rt->dlq_topic.text, &a->arena, &record, err));
+    return outbox_send(&a->rt->outbox, &record, a->delivery, err);
+}
+
 static enum outcome send_dead_letter(struct attempt *a, const struct err *error, struct err *err)
 {
     trail_error(a, error);
     a->trail.attempt = a->number;
     a->trail.redrive_count = a->redrive_count;
     a->trail.not_before_us = a->trail.wait_fence = 0;
-    return forward(a, a->rt->dlq_topic.text, err);
+    enum outcome outcome = forward(a, a->rt->dlq_topic.text, err);
+    bool is_too_large = outcome == OUTCOME_PERMANENT && strcmp(err->code, "kafka.too_large") == 0;
+    return is_too_large ? send_short_letter(a, err) : outcome;
 }
 
 static enum outcome send_later(struct attempt *a, struct err *err)

@@ -8,8 +8,10 @@
 
 /* Retry and dead-letter records are the job's and the headers', so they may be longer than a job.
  */
+#define TEXT_OF(number) #number
+#define NUMBER_TEXT(macro) TEXT_OF(macro)
 #define JOB_BYTES "1048576"
-#define COPY_BYTES "1114112"
+#define COPY_BYTES NUMBER_TEXT(KAFKA_TOPIC_BYTES)
 
 static const struct kafka_setting jobs_settings[] = {{"retention.ms", "604800000"},
                                                      {"max.message.bytes", JOB_BYTES}};

@@ -36,8 +36,9 @@ void kafka_message_done(struct kafka_message *message)
 bool kafka_message_header(const struct kafka_message *message, size_t i,
                           struct kafka_header *ret_header)
 {
-    const struct record *record = ((const struct message *)message->native)->record;
-    if (i >= record->header_count)
+    const struct message *native = message->native;
+    const struct record *record = native == NULL ? NULL : native->record;
+    if (record == NULL || i >= record->header_count)
         return false;
     *ret_header = record->headers[i];
     return true;

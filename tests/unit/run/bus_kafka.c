@@ -266,7 +266,7 @@ bool kafka_message_header(const struct kafka_message *message, size_t i,
                           struct kafka_header *ret_header)
 {
     const struct record *record = message->native;
-    if (i >= record->header_count)
+    if (record == NULL || i >= record->header_count)
         return false;
     *ret_header = (struct kafka_header){record->headers[i].name,
                                         {record->headers[i].value, record->headers[i].len}};
