@@ -3,12 +3,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "run/gate.h"
 #include "run/share.h"
 #include "run/thread.h"
 
-#define LOOKAHEAD_US (10 * US_PER_MS)
-#define LOOKAHEAD_MAX 1024
 #define BUSY_LOOKAHEAD 16              /* from here on it is worth to wait for company */
 #define COMPANY_US 1000                /* how long */
 #define CLOCK_WAIT_US (20 * US_PER_MS) /* until the hub's time is known */
@@ -32,35 +29,6 @@ void dispatch_give(struct runtime *rt, struct attempts *list)
     if (list->first != NULL)
         queue_push_list(&rt->inbox, &list->first->node);
     *list = (struct attempts){NULL, NULL};
-}
-
-/* A moving average; racing writers lose one sample at worst. In the sum the first job of each
- * thread counts for nothing: it waits for connections. */
-void dispatch_note_run(struct runtime *rt, int64_t run_us)
-{
-    int64_t old_us = atomic_load_explicit(&rt->run_average_us, memory_order_relaxed);
-    int64_t next_us = old_us == 0 ? run_us : old_us + (run_us - old_us) / 8;
-    if (next_us < 1)
-        next_us = 1; /* 0 = not known yet */
-    atomic_store_explicit(&rt->run_average_us, next_us, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&rt->run_count, 1, memory_order_relaxed) >= rt->conf->job_threads)
-        atomic_fetch_add_explicit(&rt->run_total_us, run_us, memory_order_relaxed);
-}
-
-static int64_t lookahead(struct runtime *rt)
-{
-    int64_t average_us = atomic_load_explicit(&rt->run_average_us, memory_order_relaxed);
-    if (average_us == 0)
-        return 0;
-    int64_t count = LOOKAHEAD_US * rt->conf->job_threads / average_us;
-    return count < LOOKAHEAD_MAX ? count : LOOKAHEAD_MAX;
-}
-
-void dispatch_note_taken(struct runtime *rt)
-{
-    if (atomic_load_explicit(&rt->pending, memory_order_relaxed) > 0 &&
-        (int64_t)queue_count(&rt->runnable) <= lookahead(rt) / 2)
-        queue_nudge(&rt->inbox);
 }
 
 /* ---- attempts that are given up here ---- */
@@ -170,75 +138,11 @@ static void take_inbox(struct dispatcher *d, int64_t timeout_us)
     share_give(d);
 }
 
-/* ---- out ---- */
-
-static void take_parked(struct dispatcher *d, struct batch *batch)
-{
-    struct attempts rest = {NULL, NULL};
-    int64_t now_us = clock_monotonic_us();
-    struct attempt *a;
-    while ((a = attempts_take(&d->parked)) != NULL) {
-        if (a->again_at_us <= now_us && batch->count < DISPATCH_BATCH_MAX)
-            batch->items[batch->count++] = a;
-        else
-            attempts_add(&rest, a);
-    }
-    d->parked = rest;
-    if (d->suspect != NULL || d->suspects.first == NULL || batch->count == DISPATCH_BATCH_MAX)
-        return;
-    d->suspect = attempts_take(&d->suspects);
-    d->suspect->is_suspect = true;
-    batch->items[batch->count++] = d->suspect;
-}
-
-/* How many more may be claimed now. */
-static int64_t credit(struct dispatcher *d)
-{
-    struct runtime *rt = d->rt;
-    int64_t begun = metric_get(&rt->metrics.running) + (int64_t)queue_count(&rt->runnable);
-    int64_t room = atomic_load(&rt->job_threads_ready) + lookahead(rt) - begun;
-    return room < DISPATCH_BATCH_MAX ? room : DISPATCH_BATCH_MAX;
-}
-
-/* Kinds without a ledger go to the job threads at once. */
-static void take_pending(struct dispatcher *d, struct batch *batch, struct attempts *ready)
-{
-    int64_t room = credit(d);
-    struct fair_item *item;
-    while (room > 0 && batch->count < DISPATCH_BATCH_MAX && (item = fair_take(&d->fair)) != NULL) {
-        struct attempt *a = attempt_of_item(item);
-        room--;
-        if (attempt_is_idempotent(a))
-            attempts_add(ready, a);
-        else
-            batch->items[batch->count++] = a;
-    }
-}
-
-/* True: something was handed on. */
-static bool hand_out(struct dispatcher *d)
-{
-    struct batch batch = {.count = 0};
-    struct attempts ready = {NULL, NULL}, held = ready;
-    if (atomic_load(&d->rt->stopping) || atomic_load(&d->rt->revoking))
-        return false;
-    take_parked(d, &batch);
-    take_pending(d, &batch, &ready);
-    atomic_store_explicit(&d->rt->pending, (int64_t)fair_count(&d->fair), memory_order_relaxed);
-    gate_admit(d, &ready, &held);
-    if (ready.first != NULL)
-        queue_push_list(&d->rt->runnable, &ready.first->node);
-    if (held.first != NULL)
-        queue_push_list(&d->rt->settling, &held.first->node);
-    if (batch.count > 0)
-        dispatch_claim(d, &batch);
-    return batch.count > 0 || ready.first != NULL || held.first != NULL;
-}
-
 static int64_t wait_us(const struct dispatcher *d)
 {
     int64_t wait_us = d->arrived.first == NULL ? IDLE_US : 0, now_us = clock_monotonic_us();
-    for (const struct attempt *a = d->parked.first; a != NULL; a = attempt_next(a)) {
+    bool has_room = dispatch_credit(d) > 0; /* else a job that ends wakes us */
+    for (const struct attempt *a = d->parked.first; has_room && a != NULL; a = attempt_next(a)) {
         int64_t left_us = a->again_at_us - now_us;
         wait_us = left_us < wait_us ? left_us : wait_us;
     }
@@ -256,9 +160,9 @@ static void go_round(struct dispatcher *d)
         return;
     }
     share_look(d);
-    bool has_handed = hand_out(d);
+    bool has_handed = dispatch_hand_out(d);
     /* With work in hand for a while: a wake for each job that ends would cost more than the job. */
-    if (lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
+    if (dispatch_lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
         clock_sleep_us(COMPANY_US);
     take_inbox(d, has_handed ? 0 : wait_us(d));
     if (metric_get(&rt->metrics.buffered) == 0)

@@ -36,6 +36,7 @@ struct dispatcher {
     struct attempts suspects; /* to be claimed one at a time; in flight */
     struct attempts moved;    /* to the bulk topic (run/share); on their way to the settler */
     struct attempt *suspect;  /* the one that runs */
+    bool is_parked_first;     /* the odd one that may be claimed is of these */
     uint64_t starts;          /* makes lease tokens unique */
     struct service_wait redis_wait, hub_wait;
     int64_t clock_due_us;  /* monotonic; the hub is asked for its time */
@@ -82,6 +83,13 @@ void dispatch_place_before(struct dispatcher *d, uint64_t tenant);
 void dispatch_admit(struct dispatcher *d, struct attempt *a);
 /* No-op while it is open. */
 MUST_USE enum outcome dispatch_open_hub(struct dispatcher *d, struct err *err);
+/* So many jobs are claimed beyond what the threads can run at once, that none waits for the next:
+ * few milliseconds' work. */
+int64_t dispatch_lookahead(struct runtime *rt);
+/* How many more may be claimed now. */
+int64_t dispatch_credit(const struct dispatcher *d);
+/* Claims as many, those to be tried again too. True: something was handed on. */
+bool dispatch_hand_out(struct dispatcher *d);
 /* Leases and claims; hands each one on. */
 void dispatch_claim(struct dispatcher *d, struct batch *batch);
 /* Asks the hub for its time now and then. */

@@ -13,8 +13,9 @@ import psycopg2
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from harness.haul import TERMINAL, event_of
+from harness.haul import TERMINAL, event_of, make_job
 from harness.servers import ROOT
+from harness.topics import LONGEST
 from harness.waiting import wait_for
 
 WORKER = "testkind"
@@ -275,6 +276,61 @@ def test_a_bug_ends_the_process_after_the_dead_letter(runtime):
 def cancel(runtime, job):
     [(verdict,)] = runtime.hub.query("SELECT verdict FROM haul.ledger_cancel(%s, 'enough', 'test')", job)
     return verdict
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("server, service", [("redis", "redis"), ("postgres", "hub")])
+def test_an_outage_has_no_more_claimed_than_can_run(runtime, server, service):
+    """What was tried in vain is tried again by as many as there are threads: the others are other workers' to take."""
+    servers = runtime.haul.servers
+    worker = runtime.start(HAUL_JOB_THREADS=2, HAUL_HUB_STATEMENT_TIMEOUT_MS=500, HAUL_HUB_CONNECT_TIMEOUT_MS=500)
+    runtime.haul.wait_succeeded(runtime.send(sleep_ms=200))
+    servers.pause(server)
+    jobs = [runtime.send(sleep_ms=300) for _ in range(40)]
+    wait_for(lambda: worker.metric("haul_threads_waiting", service=service) >= 1, "the outage to be noticed", 60)
+    time.sleep(15)  # some tries more
+    servers.resume(server)
+    most = 0
+    while sum(runtime.ledger(job) is not None and runtime.ledger(job).finished for job in jobs) < len(jobs):
+        [(claimed,)] = runtime.hub.query("SELECT count(*) FROM haul.ledger WHERE state = 'running'")
+        most = max(most, claimed)
+    assert 1 <= most <= 4, most  # two run, and what ends is settled meanwhile
+    runtime.wait_committed()
+
+
+@pytest.mark.faults
+def test_a_hub_that_does_not_answer_costs_no_lease(runtime):
+    """The leases stand in Redis, which is well."""
+    worker = runtime.start(HAUL_LEASE_TTL_MS=3000)
+    job = runtime.send(sleep_ms=16000)
+    runtime.haul.wait_event(job, "started")
+    time.sleep(1.5)  # it has run for a while: the hub is asked whether it is to be cancelled
+    runtime.haul.servers.pause("postgres")
+    time.sleep(11)
+    runtime.haul.servers.resume("postgres")
+    assert runtime.haul.wait_succeeded(job)["attempt"] == 1
+    assert worker.metric("haul_leases_lost_total") == 0 and len(runtime.effects(job)) == 1
+
+
+@pytest.mark.parametrize("more, code, whole", [(-2000, "test.permanent", True), (2000, "job.too_large", True),
+                                               (66000, "job.too_large", False)],
+                         ids=["just fits", "too long", "too long for any topic"])
+def test_a_long_record_ends_and_holds_nobody(runtime, more, code, whole):
+    """What a topic takes, but no copy of it could be sent: it is a dead letter, if need be without its bytes."""
+    haul = runtime.haul
+    haul.topics.set(f"{haul.prefix}jobs.{WORKER}", max_message_bytes=LONGEST)
+    haul.topics.set(f"{haul.prefix}jobs.{WORKER}.dlq", max_message_bytes=1114112)  # as `haul topics create` does
+    runtime.start()
+    job = make_job("effect", {"workspace_id": "w1", "fail": "permanent"}, f"{haul.prefix}long")
+    value = json.dumps(job).ljust((1 << 20) + more)
+    haul.topics.produce(f"{haul.prefix}jobs.{WORKER}", value, "k")
+    haul.wait_succeeded(runtime.send(members={"subject": "k"}))
+    assert haul.wait_dead(job["id"])["error"]["code"] == code
+    [letter] = runtime.wait_dead_letters(1)
+    assert letter.value() == (value.encode() if whole else None)
+    headers = headers_of(letter)
+    assert headers["haul-error-code"] == code and headers["haul-first-offset"] == "0"
+    runtime.wait_committed()
 
 
 def test_cancel_before_it_was_seen(runtime):

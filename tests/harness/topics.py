@@ -5,9 +5,11 @@ import time
 import uuid
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from harness.waiting import wait_for
+
+LONGEST = 4 << 20  # bytes of a record that is produced
 
 
 class Topics:
@@ -33,6 +35,13 @@ class Topics:
                     raise
         wait_for(lambda: set(names) <= self.names(), f"topics {names}")
 
+    def set(self, name, **settings):
+        """Instead of all that were set before; _ for a dot."""
+        asked = {key.replace("_", "."): str(value) for key, value in settings.items()}
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=asked)
+        for future in self.admin.alter_configs([resource]).values():
+            future.result(timeout=20)
+
     def delete(self, *names):
         present = [name for name in names if name in self.names()]
         if not present:
@@ -44,7 +53,7 @@ class Topics:
     def produce(self, topic, value, key=None, headers=None):
         """One message, delivered when this returns."""
         if self._producer is None:
-            self._producer = self.servers.producer(self.way)
+            self._producer = self.servers.producer(self.way, **{"message.max.bytes": LONGEST})
         failed = []
         self._producer.produce(topic, value, key, headers=headers or {},
                                on_delivery=lambda error, _: failed.append(error) if error else None)
