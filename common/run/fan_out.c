@@ -12,31 +12,6 @@
 #define TOLD_STEP_US (2 * US_PER_MS)
 #define PROGRESS_US US_PER_S
 
-struct child_data {
-    const char *parent_id;
-    int64_t number;
-};
-
-static const struct field child_fields[] = {
-    {.name = "parent_id",
-     .type = FIELD_STRING,
-     .flags = FIELD_REQUIRED,
-     .min = 1,
-     .max = JOB_ID_MAX,
-     .offset = offsetof(struct child_data, parent_id),
-     .doc = "The job that it works for."},
-    {.name = "number",
-     .type = FIELD_INT,
-     .flags = FIELD_REQUIRED,
-     .min = 0,
-     .max = INT64_C(1000000),
-     .offset = offsetof(struct child_data, number),
-     .doc = "Which part of the work it is."},
-};
-const struct field_table job_child_table = {"job_child", "A part of another job, made by it.",
-                                            child_fields, FIELDS_COUNT(child_fields),
-                                            sizeof(struct child_data)};
-
 /* ---- parent ---- */
 
 enum outcome job_children_look(struct job_context *job, enum fan_in_verdict *ret_verdict,

@@ -67,6 +67,9 @@ struct job_child {
 };
 /* The data of a child's record. */
 extern const struct field_table job_child_table;
+/* For its kind's `dependencies`: what its parent needs. */
+size_t job_child_dependencies(const void *payload,
+                              struct job_dependency ret_list[DEPENDENCIES_MAX]);
 
 /* CANCELLED "job.stale" when nobody waits for it any more: it will end as cancelled. */
 MUST_USE enum outcome job_child_begin(struct job_context *job, struct job_child *ret_child,

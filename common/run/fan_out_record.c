@@ -28,48 +28,6 @@ bool attempt_only_looks(const struct attempt *a)
     return job_trail_is_net(&a->trail) || (is_waiting && !is_its_wake);
 }
 
-/* ---- a child's envelope ---- */
-
-static void write_inherited(const struct jval *data, struct jwrite *w)
-{
-    static const char *const names[] = {"priority", "deadline", "max_attempts"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const struct jval *value = jval_get(data, names[i]);
-        if (value == NULL)
-            continue;
-        jwrite_key(w, names[i]);
-        jwrite_jval(w, value);
-    }
-}
-
-void fan_out_write_child(const struct job_context *job, const char *kind,
-                         const struct family_child *child, struct str *out)
-{
-    struct str type STR_AUTO = str_with_max(128);
-    struct jwrite writer = jwrite_to(out), *w = &writer;
-    char time[CLOCK_TEXT_SIZE];
-    str_addf(&type, "%s%s%s", JOB_TYPE_PREFIX, kind, JOB_TYPE_SUFFIX);
-    jwrite_open_object(w);
-    jwrite_member_text(w, "specversion", "1.0");
-    jwrite_member_text(w, "id", child->id);
-    jwrite_member_text(w, "type", str_text(&type));
-    jwrite_member_text(w, "source", "/haul/fan-out");
-    jwrite_member_text(w, "subject", child->id);
-    jwrite_member_text(w, "time",
-                       clock_format(fleet_clock_us(&job->own->attempt->rt->clock), time));
-    jwrite_member_text(w, "datacontenttype", "application/json");
-    jwrite_member_text(w, "traceparent", job->traceparent);
-    jwrite_key(w, "data");
-    jwrite_open_object(w);
-    jwrite_member_text(w, "workspace_id", job->workspace_id);
-    write_inherited(job->data, w);
-    jwrite_member_text(w, "parent_id", job->job_id);
-    jwrite_member_int(w, "number", child->number);
-    jwrite_close_object(w);
-    jwrite_close_object(w);
-    out->failed |= type.failed;
-}
-
 /* ---- a record as texts ---- */
 
 /* NULL for no bytes at all, and without memory. */

@@ -24,7 +24,8 @@ bool attempt_only_looks(const struct attempt *a);
 const char *fan_out_topic(const struct attempt *a);
 
 /* The envelope of a child's job: its subject is its own id, so that children carry no order and
- * spread over the partitions; deadline, priority and max_attempts are its parent's. */
+ * spread over the partitions; deadline, priority, max_attempts and what it depends on are its
+ * parent's. */
 void fan_out_write_child(const struct job_context *job, const char *kind,
                          const struct family_child *child, struct str *out);
 

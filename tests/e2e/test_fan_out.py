@@ -305,6 +305,22 @@ def test_a_sleeping_worker_s_chunk_is_done_by_another(sync):
     assert_loaded(sync, job, receipt)
 
 
+def test_an_open_breaker_holds_the_chunks(sync):
+    """They need what their parent needs; to be held is no attempt."""
+    [worker] = start(sync, **ONE_AT_A_TIME)
+    with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:
+        job = sync.send(**SPEC)
+        gate.wait_reached()
+        sync.haul.run("breakers", "open", "connection:w1/to", "--reason", "it moves house")
+        wait_for(lambda: worker.metric("haul_breakers", state="forced_open") == 1, "the worker to know")
+    count = len(children(sync, job))
+    wait_for(lambda: worker.metric("haul_breaker_held_total") >= count - 1, "all but the one under way to be held")
+    assert len(children(sync, job, "number")) == count and sync.ledger(job) == "waiting"
+    sync.haul.run("breakers", "close", "connection:w1/to", "--reason", "it has moved")
+    assert_loaded(sync, job, sync.haul.wait_succeeded(job, timeout_s=90)["receipt"])
+    assert {attempt for (attempt,) in chunk_jobs(sync, "attempt")} == {1}
+
+
 def test_cancel_stops_the_chunks(sync):
     [worker] = start(sync, **ONE_AT_A_TIME)
     with Gate(sync.target, CHECKPOINTS, "UPDATE", part_commit("_")) as gate:

@@ -19,7 +19,9 @@ static const struct job_kind kinds[] = {
      .doc = "Loads some chunks of a big table; made by a sql_sync with fan_out_rows.",
      .payload = &job_child_table,
      .max_attempts = 8,
-     .run = sql_chunk_run},
+     .run = sql_chunk_run,
+     .dependencies = job_child_dependencies,
+     .blame = sql_sync_blame},
 };
 
 static const struct worker sql_sync = {
