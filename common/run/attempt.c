@@ -6,6 +6,7 @@
 #include "io/json.h"
 #include "run/gate.h"
 #include "run/kafka_headers.h"
+#include "run/trace.h"
 
 #include <stdlib.h>
 
@@ -135,23 +136,6 @@ struct event attempt_event(struct attempt *a, enum event_state state)
 }
 
 /* ---- decode ---- */
-
-static const char *new_traceparent(struct arena *arena)
-{
-    uint8_t ids[24];
-    char hex[2 * sizeof ids];
-    char *text = arena_alloc(arena, sizeof "00--01" + sizeof hex + 1);
-    if (text == NULL)
-        return NULL;
-    random_ids(ids, sizeof ids);
-    hex_format(ids, sizeof ids, hex);
-    memcpy(text, "00-", 3);
-    memcpy(text + 3, hex, 32);
-    text[35] = '-';
-    memcpy(text + 36, hex + 32, 16);
-    memcpy(text + 52, "-01", 4);
-    return text;
-}
 
 static enum outcome read_trail(struct attempt *a, struct err *err)
 {
@@ -329,7 +313,7 @@ enum outcome attempt_decode(struct attempt *a, struct err *err)
     if (delivery_is_too_long(a->delivery))
         a->outcome = refuse_long(&a->err);
     if (a->trail.traceparent == NULL)
-        a->trail.traceparent = new_traceparent(&a->arena);
+        a->trail.traceparent = trace_of_job(a->id, &a->arena);
     if (attempt_is_idempotent(a))
         a->sequence = (int64_t)a->number * SEQUENCE_STEP + 1;
     set_item(a);
