@@ -635,6 +635,16 @@ def test_of_one_dedupe_key_one_job_runs(runtime):
             wait_for(lambda: len(runtime.ends(job)) == 1, "its one terminal event")
 
 
+@pytest.mark.parametrize("when", ["runs", "waits"])
+def test_a_dedupe_key_is_free_again_after_a_cancel(runtime, when):
+    runtime.start(HAUL_RETRY_SCALE_PERCENT=100)
+    job = runtime.send(dedupe_key="k", **({"sleep_ms": 60000} if when == "runs" else {"fail": "retry"}))
+    runtime.haul.wait_event(job, "started" if when == "runs" else "retrying")
+    runtime.haul.run("cancel", job)
+    runtime.haul.wait_event(job, "cancelled", timeout_s=20)
+    runtime.haul.wait_succeeded(runtime.send(dedupe_key="k"))
+
+
 def test_a_dedupe_key_is_free_again_after_a_failure_or_its_window(runtime):
     runtime.start()
     failed = runtime.send(dedupe_key="k", fail="permanent")
