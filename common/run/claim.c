@@ -80,15 +80,15 @@ static void release_leases(struct dispatcher *d, const struct batch *batch, stru
 {
     struct err err = {0};
     struct lease *leases = ARENA_ARRAY(arena, struct lease, batch->count);
-    bool *keep_cancel = ARENA_ARRAY(arena, bool, batch->count);
-    if (batch->count == 0 || leases == NULL || keep_cancel == NULL)
+    bool *clear_cancel = ARENA_ARRAY(arena, bool, batch->count);
+    if (batch->count == 0 || leases == NULL || clear_cancel == NULL)
         return; /* they expire by themselves */
     for (size_t i = 0; i < batch->count; i++) {
         leases[i] = batch->items[i]->lease;
         batch->items[i]->has_lease = false;
     }
     if (lease_store_release_many(d->redis, d->rt->conf->topic_prefix,
-                                 (struct leases){leases, batch->count}, keep_cancel, arena,
+                                 (struct leases){leases, batch->count}, clear_cancel, arena,
                                  &err) != OUTCOME_OK)
         LOG_AT(LOG_DEBUG, "lease.not_released", LOG_ERR_FIELDS(&err));
 }

@@ -5,6 +5,13 @@
 #include "io/json.h"
 #include "run/kafka_headers.h"
 
+static int64_t read_deadline(const struct jval *data)
+{
+    int64_t deadline_us = 0;
+    const char *text = jval_text(data, "deadline", NULL);
+    return text != NULL && clock_parse(text, &deadline_us) ? deadline_us : 0;
+}
+
 enum outcome dead_letter_read(const struct kafka_message *message, struct arena *arena,
                               struct dead_letter *ret_letter, struct err *err)
 {
@@ -22,6 +29,7 @@ enum outcome dead_letter_read(const struct kafka_message *message, struct arena 
         letter.workspace_id = jval_text(jval_get(envelope, "data"), "workspace_id", NULL);
         letter.is_job = job_decode(envelope, arena, &job, &ignored) == OUTCOME_OK;
         letter.kind = letter.is_job ? job.kind : NULL;
+        letter.deadline_us = read_deadline(jval_get(envelope, "data"));
     }
     if (arena->overflowed)
         return FAIL_NO_MEMORY(err);

@@ -16,6 +16,7 @@ struct dead_letter {
     struct job_trail trail; /* the reason, the first place, the redrive count */
     bool is_job;            /* the value is an envelope: the fields below are set */
     const char *job_id, *kind, *workspace_id; /* NULL = not known */
+    int64_t deadline_us;                      /* the job's; 0 = none */
     int64_t time_us;         /* when it was given up: the record's timestamp; 0 = unknown */
     struct slice key, value; /* raw */
 };

@@ -33,6 +33,7 @@ struct delivery {
     struct kafka_message message;
     size_t partition; /* slot in the poll thread's table; of its epoch alone */
     uint64_t epoch;
+    uint32_t life; /* of the partition's log */
     int lane;
     int priority;          /* enum job_priority, of its topic */
     int64_t read_us;       /* monotonic */

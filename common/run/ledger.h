@@ -3,7 +3,7 @@
  *
  * Is:      the statements that workers and the command line use. Each is one round trip and atomic;
  *          what workers do often comes in batches.
- * Is not:  a policy; nor a lease: who may claim is decided by run/lease before.
+ * Is not:  a policy; nor a lease: who may claim is decided by run/lease_store before.
  * Owns:    nothing. Texts that are returned live in the caller's arena.
  * Threads: as its pgsql.
  *

@@ -110,7 +110,7 @@ static void print_lists(const struct metrics *metrics, struct str *out)
     for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++)
         str_addf(out, "haul_jobs_waiting{class=\"%s\"} %lld\n", job_priority_names[i],
                  (long long)metric_get(&metrics->jobs_waiting[i]));
-    family(out, "haul_threads_waiting", "gauge", "Job threads that wait for a service.");
+    family(out, "haul_threads_waiting", "gauge", "Threads that wait for a service.");
     for (int i = 0; i < SERVICE_COUNT; i++)
         str_addf(out, "haul_threads_waiting{service=\"%s\"} %lld\n", service_names[i],
                  (long long)metric_get(&metrics->waiting_on[i]));

@@ -52,7 +52,7 @@ struct metrics {
     metric commits, commit_failures;
     metric offsets_incomplete, offsets_beyond, offsets_uncommitted; /* of all partitions */
     metric records_known, heads_stopped;
-    metric waiting_on[SERVICE_COUNT]; /* job threads that wait for it */
+    metric waiting_on[SERVICE_COUNT]; /* threads that wait for it */
     metric oldest_read_us;            /* monotonic; of the oldest record not done; 0 = none */
     metric polled_us;                 /* monotonic; when the poll loop last went round */
     metric wall_start_us;

@@ -42,6 +42,7 @@ struct partition {
     uint64_t *more_bits;    /* of a map that has grown; NULL = first_bits are used */
     int64_t committed;      /* by us or before us; KAFKA_OFFSET_NONE = never */
     int64_t end;            /* of the log, when it was last heard of; 0 = not yet */
+    uint32_t life;          /* of its log: one that was made anew has the same offsets once more */
     uint64_t told, telling; /* map.completions as it was committed, as it is in the commit sent */
     bool has_text;          /* what is committed has a map with it */
     bool is_too_large;      /* the map did not fit the last time */

@@ -104,6 +104,7 @@ static void go_round(struct poller *poller)
     if (now_us >= poller->work_due_us) {
         poller->work_due_us = now_us + poller->rt->conf->commit_interval_ms * US_PER_MS;
         poller_check_heads(poller);
+        poller_resume_idle(poller);
         poller_ask_end(poller);
         poller_publish(poller);
     }

@@ -146,9 +146,11 @@ void poller_ask_end(struct poller *poller);
 void poller_publish(struct poller *poller);
 /* Head-of-line blocking: a job that alone holds back a full window for too long is stopped. */
 void poller_check_heads(struct poller *poller);
-/* Frees what no job thread works on: queued, delayed, held. */
+/* Frees what is delayed or held. */
 void poller_drop_waiting(struct poller *poller);
 void poller_pause(struct poller *poller, struct partition *partition, bool pause);
 void poller_pause_all(struct poller *poller, bool pause);
+/* Those that nothing holds back: a resume that failed. */
+void poller_resume_idle(struct poller *poller);
 
 #endif

@@ -157,6 +157,7 @@ static void take_back(struct poller *poller, struct partition *partition,
         left->again_at_us = clock_monotonic_us() + AGAIN_US;
         return;
     }
+    delivery->life = partition->life;
     (void)offset_map_return(&partition->map, delivery->message.offset);
     left->is_sure = false;
     left->count--;

@@ -64,7 +64,7 @@ static bool is_looked_at(const struct poller *poller, const struct partition *pa
 static bool admit(struct poller *poller, struct partition *partition, struct delivery *delivery)
 {
     struct offset_map *map = &partition->map;
-    int64_t offset = delivery->message.offset;
+    int64_t offset = delivery->message.offset, committed = map->committed;
     if (!is_due(poller, delivery) || !has_room(poller, delivery))
         return false;
     /* What was restored has its room already. */
@@ -73,6 +73,8 @@ static bool admit(struct poller *poller, struct partition *partition, struct del
     enum offset_taken taken = offset_map_take(map, offset);
     if (taken == OFFSET_FULL && partitions_grow(partition, offset))
         taken = offset_map_take(map, offset);
+    partition->life += taken == OFFSET_TAKEN && map->committed < committed;
+    delivery->life = partition->life;
     switch (taken) {
     case OFFSET_FULL:
         return false;

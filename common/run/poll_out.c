@@ -39,6 +39,13 @@ void poller_delay(struct poller *poller, struct delivery *delivery)
     poller->delayed_count++;
 }
 
+/* Of a log that was cut or made anew since, another record has its offset. */
+static void complete(struct partition *partition, const struct delivery *delivery)
+{
+    if (delivery->life == partition->life)
+        (void)offset_map_complete(&partition->map, delivery->message.offset);
+}
+
 static void take_back(struct poller *poller, struct delivery *delivery)
 {
     bool is_ours = delivery->epoch == poller->table.epoch;
@@ -49,8 +56,7 @@ static void take_back(struct poller *poller, struct delivery *delivery)
         return;
     }
     if (is_ours && delivery->fate == FATE_DONE)
-        (void)offset_map_complete(&poller->table.items[delivery->partition].map,
-                                  delivery->message.offset);
+        complete(&poller->table.items[delivery->partition], delivery);
     poller_free(poller, delivery);
 }
 
@@ -119,10 +125,17 @@ void poller_pause(struct poller *poller, struct partition *partition, bool pause
                                  : kafka_consumer_resume(poller->consumer, &one, 1, &err);
     if (outcome != OUTCOME_OK) {
         LOG_AT(LOG_WARN, "kafka.not_paused", LOG_TEXT("topic", one.topic), LOG_ERR_FIELDS(&err));
-        return; /* what it still gives is held; it is tried again */
+        return; /* what it still gives is held; a resume is tried again */
     }
     partition->is_paused = pause;
     metric_add(&poller->rt->metrics.paused, pause ? 1 : -1);
+}
+
+void poller_resume_idle(struct poller *poller)
+{
+    for (size_t i = 0; i < poller->table.count && !poller->is_full; i++)
+        if (poller->table.items[i].held_head == NULL)
+            poller_pause(poller, &poller->table.items[i], false);
 }
 
 void poller_pause_all(struct poller *poller, bool pause)

@@ -55,7 +55,7 @@ struct runtime {
     struct keeper keeper;
     struct breakers *breakers;                            /* NULL: no kind depends on anything */
     atomic_int_fast64_t local_rates[RUNTIME_LOCAL_RATES]; /* run/job_rate, without Redis */
-    atomic_bool stopping;                                 /* no job begins any more */
+    atomic_bool stopping;                                 /* nothing is claimed any more */
     atomic_bool aborting;     /* the grace is over: nothing is waited for any more */
     atomic_bool has_bug;      /* a job found a broken invariant */
     atomic_bool is_assigned;  /* the group has given us our share (which may be none) */

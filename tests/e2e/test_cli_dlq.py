@@ -119,6 +119,17 @@ def test_list_of_those_that_are_open(haul):
     assert sorted(row["job_id"] for row in haul.run("dlq", "list", "--open", "--json").json) == ["j1", "j3"]
 
 
+def test_a_job_past_its_deadline_is_passed_over(haul):
+    """It would be given up at once, and end in the quarantine."""
+    for job_id, year in (("late", 2020), ("early", 2099)):
+        data = {"workspace_id": "w1", "deadline": f"{year}-01-01T00:00:00Z"}
+        put_letter(haul, job_id, value=json.dumps(make_job("sql_sync", data, job_id)))
+    assert sorted(row["job_id"] for row in haul.run("dlq", "list", "--open", "--json").json) == ["early", "late"]
+    assert "its deadline has passed" in haul.run("dlq", "show", "late").out
+    report = replay(haul).json
+    assert (report["replayed"], report["late"]) == (1, 1) and set(replayed(haul)) == {"early"}
+
+
 def test_a_dry_run_is_a_histogram_and_sends_nothing(haul):
     for job_id in ("j1", "j2"):
         put_letter(haul, job_id)

@@ -43,7 +43,8 @@ static enum outcome is_open(const struct listing *listing, const struct dead_let
     arena_init(&arena, 1u << 16);
     if (listing->hub != NULL && letter->job_id != NULL)
         TRY(dlq_known_ask(listing->hub->db, letter, 1, &arena, &known, err));
-    *ret_open = listing->hub == NULL || dlq_fate(letter, &known, INT64_MAX) == FATE_SENT;
+    enum fate fate = listing->hub == NULL ? FATE_SENT : dlq_fate(letter, &known, INT64_MAX);
+    *ret_open = fate == FATE_SENT || fate == FATE_LATE;
     return OUTCOME_OK;
 }
 

@@ -1,6 +1,7 @@
 /* dlq_known: see dlq_known.h. */
 #include "dlq_known.h"
 
+#include "base/clock.h"
 #include "base/jwrite.h"
 #include "model/event.h"
 
@@ -42,5 +43,7 @@ enum fate dlq_fate(const struct dead_letter *letter, const struct dlq_known *kno
         known->state == NULL || strcmp(known->state, event_state_name(EVENT_DEAD_LETTERED)) == 0;
     if (!is_dead || (known->state != NULL && known->redrive_count > letter->trail.redrive_count))
         return FATE_AGAIN;
+    if (letter->deadline_us != 0 && letter->deadline_us <= clock_wall_us())
+        return FATE_LATE;
     return letter->trail.redrive_count >= redrive_max ? FATE_QUARANTINE : FATE_SENT;
 }

@@ -26,8 +26,9 @@ enum fate {
     FATE_AGAIN,      /* was put back before, or its job has ended otherwise: passed over */
     FATE_QUARANTINE, /* was put back too often: set aside */
     FATE_NO_JOB,     /* cannot be put back: passed over */
+    FATE_LATE,       /* its deadline has passed, it would be given up at once: passed over */
 };
-#define FATE_COUNT (FATE_NO_JOB + 1)
+#define FATE_COUNT (FATE_LATE + 1)
 
 /* Of a letter that was asked for. */
 enum fate dlq_fate(const struct dead_letter *letter, const struct dlq_known *known,

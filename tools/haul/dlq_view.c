@@ -21,6 +21,9 @@ static void add_plan(const struct dlq_view *view, struct str *out)
         str_addf(out, "would set it aside: it was put back %lld times already (at most %lld)",
                  (long long)count, (long long)max);
         break;
+    case FATE_LATE:
+        str_add_text(out, "would pass it over: its deadline has passed");
+        break;
     case FATE_NO_JOB:
     case FATE_LEFT:
         str_add_text(out, "would pass it over: it is no job");
@@ -155,7 +158,7 @@ void dlq_view_write(const struct dlq_view *view, struct jwrite *w)
 {
     static const char *const fates[FATE_COUNT] = {
         [FATE_SENT] = "put_back",         [FATE_LEFT] = "pass_over",   [FATE_AGAIN] = "pass_over",
-        [FATE_QUARANTINE] = "quarantine", [FATE_NO_JOB] = "pass_over",
+        [FATE_QUARANTINE] = "quarantine", [FATE_NO_JOB] = "pass_over", [FATE_LATE] = "pass_over",
     };
     STR_AUTO struct str plan = str_with_max(256);
     jwrite_open_object(w);

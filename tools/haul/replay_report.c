@@ -10,12 +10,12 @@
 static const char *const fate_names[FATE_COUNT] = {
     [FATE_SENT] = "replayed",         [FATE_LEFT] = "not asked for",
     [FATE_AGAIN] = "replayed before", [FATE_QUARANTINE] = "quarantined",
-    [FATE_NO_JOB] = "not a job",
+    [FATE_NO_JOB] = "not a job",      [FATE_LATE] = "past their deadline",
 };
 static const char *const fate_keys[FATE_COUNT] = {
     [FATE_SENT] = "replayed",         [FATE_LEFT] = "filtered",
     [FATE_AGAIN] = "replayed_before", [FATE_QUARANTINE] = "quarantined",
-    [FATE_NO_JOB] = "not_a_job",
+    [FATE_NO_JOB] = "not_a_job",      [FATE_LATE] = "late",
 };
 
 static bool same(const char *a, const char *b)
@@ -145,7 +145,7 @@ static void add_rows(const struct replay_report *report, struct sheet *sheet)
                   group->code, group->kind, group->workspace_id,
                   SHEET_I64(group->counts[FATE_SENT]), SHEET_I64(group->counts[FATE_AGAIN]),
                   SHEET_I64(group->counts[FATE_QUARANTINE]), SHEET_I64(group->counts[FATE_NO_JOB]),
-                  SHEET_US(group->oldest_us));
+                  SHEET_I64(group->counts[FATE_LATE]), SHEET_US(group->oldest_us));
     }
 }
 
@@ -174,6 +174,7 @@ enum outcome replay_report_print(struct replay_report *report, struct out *out, 
         {"before", "BEFORE", SHEET_INT},
         {"quarantined", "QUARANTINED", SHEET_INT},
         {"not_a_job", "NO JOB", SHEET_INT},
+        {"late", "LATE", SHEET_INT},
         {"oldest", "OLDEST", SHEET_TIME},
     };
     if (out->json) {

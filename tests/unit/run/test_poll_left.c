@@ -254,6 +254,38 @@ static void how_long_the_oldest_waits(void)
     end(stage);
 }
 
+/* What was read before ends, and its offset is another record's by then. */
+static void a_log_that_is_made_anew(void)
+{
+    struct stage *stage = begin();
+    struct offset_map *map = &partition_of(stage)->map;
+    queue_init(&stage->rt.done);
+    come(stage, "plain", "w");
+    CHECK_TEXT(given(stage), "0");
+    come(stage, "plain", "w");
+    struct attempt *a = attempts_take(&stage->poller.given);
+    if (!CHECK(a != NULL))
+        return;
+    struct delivery *old = a->delivery;
+    offset_map_set_floor(map, 1);
+    for (int64_t offset = 0; offset < 2; offset++) {
+        struct kafka_message again = {
+            .topic = TOPIC, .offset = offset, .value = old->message.value};
+        poller_take(&stage->poller, &again);
+    }
+    CHECK_INT(map->committed, 0);
+    metric_add(&stage->rt.metrics.buffered, -1);
+    attempt_free(a);
+    old->fate = FATE_DONE;
+    queue_push(&stage->rt.done, &old->node);
+    poller_take_done(&stage->poller, 0);
+    CHECK(offset_map_is_incomplete(map, 1));
+    CHECK_TEXT(given(stage), "0 1");
+    CHECK_INT(map->committed, 2);
+    queue_done(&stage->rt.done);
+    end(stage);
+}
+
 static CU_TestInfo tests[] = {
     {"what is too much is left", what_is_too_much_is_left},
     {"it comes back in order as there is room", it_comes_back_in_order_as_there_is_room},
@@ -262,6 +294,7 @@ static CU_TestInfo tests[] = {
     {"another assignment forgets it", another_assignment_forgets_it},
     {"so many workspaces and no more", so_many_workspaces_and_no_more},
     {"how long the oldest waits", how_long_the_oldest_waits},
+    {"a log that is made anew", a_log_that_is_made_anew},
     CU_TEST_INFO_NULL,
 };
 CHECK_MAIN("run/poll_left", tests)

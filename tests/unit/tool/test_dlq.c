@@ -34,6 +34,10 @@ static void test_fates(void)
         if (!CHECK_INT(dlq_fate(&letter, &known, 3), cases[i].want))
             CHECK_INT(i, -1);
     }
+    const struct dead_letter late = {.is_job = true, .job_id = "j", .deadline_us = 1};
+    const struct dlq_known known = {"dead_lettered", 0}, lives = {"running", 0};
+    CHECK_INT(dlq_fate(&late, &known, 3), FATE_LATE);
+    CHECK_INT(dlq_fate(&late, &lives, 3), FATE_AGAIN);
 }
 
 static struct dead_letter letter_of(const char *code, const char *workspace, int64_t time_us)
