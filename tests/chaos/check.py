@@ -235,7 +235,7 @@ def read_commits(topics, group):
 
 
 def parse_commit(key, value):
-    """A record of Kafka's offsets topic: key (version 1: group, topic, partition), value (version 3: offset,
+    """A record of Kafka's offsets topic: key (version 1: group, topic, partition), value (version 3 and 4: offset,
     leader epoch, metadata). None for anything else."""
     if not key or value is None or struct.unpack_from(">h", key)[0] not in (0, 1):
         return None
@@ -247,6 +247,18 @@ def parse_commit(key, value):
         at += 2 + length
     [partition] = struct.unpack_from(">i", key, at)
     [version, offset] = struct.unpack_from(">hq", value)
-    at = 10 + (4 if version >= 3 else 0)
-    [length] = struct.unpack_from(">h", value, at)
-    return texts[0], (texts[1], partition), (offset, value[at + 2:at + 2 + length].decode(errors="replace"))
+    assert version <= 4, f"a commit's version {version} is not known here"
+    length, at = read_length(value, 10 + (4 if version >= 3 else 0), is_compact=version >= 4)
+    return texts[0], (texts[1], partition), (offset, value[at:at + length].decode("ascii"))
+
+
+def read_length(value, at, is_compact):
+    """Of a text, and where it begins: two bytes, or one more than it as a varint."""
+    if not is_compact:
+        return struct.unpack_from(">h", value, at)[0], at + 2
+    length = shift = 0
+    while True:
+        length |= (value[at] & 127) << shift
+        shift, at = shift + 7, at + 1
+        if value[at - 1] < 128:
+            return length - 1, at

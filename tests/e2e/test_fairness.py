@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 
 import pytest
+from chaos.check import read_commits
 from e2e.test_runtime import make_runtime
 
 from harness.haul import event_of, make_job
@@ -211,6 +212,8 @@ def test_a_map_that_is_full_makes_room(bare_haul):
     wait_for(lambda: worker.metric("haul_job_attempts_total", kind="idle", outcome="succeeded") == count, "the others")
     assert worker.metric("haul_jobs_demoted_total") > 1000
     worker.stop()
+    longest = max(len(text) for _, (_, text) in read_commits(runtime.haul.topics, runtime.group))
+    assert 2048 < longest <= 4096, f"the longest map has {longest} characters"
 
 
 @pytest.mark.parametrize("how, code", [("tru", "json.syntax"), (str([0] * 20000), "job.too_large")], ids=["no JSON", "too large"])

@@ -4,6 +4,7 @@ import json
 
 from confluent_kafka import Consumer, TopicPartition
 
+from chaos.check import read_commits
 from e2e.test_runtime import TIERS, WORKER, cancel, runtime  # noqa: F401
 from harness.haul import make_job
 from harness.waiting import wait_for
@@ -12,12 +13,12 @@ NOTHING_MOVES = {"HAUL_WORKSPACE_BACKLOG_MS": 86400000}  # to the bulk topic, ho
 FIRST = 0  # every job of these tests is in this partition
 
 
-def send_many(runtime, kind, numbers, **data):
-    """Jobs in one partition, in order, delivered when this returns. Gives their ids."""
+def send_many(runtime, kind, numbers, workspaces=("w1",), **data):
+    """Jobs in one partition, in order, by turns of the workspaces; delivered when this returns. Gives their ids."""
     producer = runtime.haul.servers.producer()
     ids = [f"{kind}-{number}" for number in numbers]
-    for job_id in ids:
-        job = make_job(kind, {"workspace_id": "w1", **data}, job_id)
+    for number, job_id in enumerate(ids):
+        job = make_job(kind, {"workspace_id": workspaces[number % len(workspaces)], **data}, job_id)
         while True:
             try:
                 producer.produce(runtime.topic, json.dumps(job), job_id, partition=FIRST)
@@ -111,6 +112,63 @@ def test_the_window_is_a_bound(runtime):
     runtime.haul.wait_event(head, "cancelled")
     wait_for(lambda: committed(runtime) == 264001, "all offsets to be committed", 60)
     assert WORKER and worker.stop() == 0
+
+
+def maps_of(runtime):
+    """The texts of the group's commits so far."""
+    return [text for _, (_, text) in read_commits(runtime.haul.topics, runtime.group) if text]
+
+
+def leave_every_second(runtime, pairs):
+    """All are read, then one of each two is done: the others are of a workspace that has a cap, and its one job runs."""
+    worker = runtime.start(HAUL_JOB_THREADS=2, HAUL_WORKSPACE_JOBS_MAX=1, HAUL_BUFFERED_JOBS_MAX=100000, **NOTHING_MOVES)
+    head, first = [runtime.send(sleep_ms=300000, workspace_id=name) for name in ("capped", "free0")]
+    for job in (head, first):
+        wait_for(lambda job=job: runtime.effects(job) == [(1, False)], f"{job} to run")
+    turns = [name for number in range(200) for name in (f"free{number}", "capped")]  # so that few of the latter are tried
+    send_many(runtime, "noop", range(2 * pairs), workspaces=turns)
+    wait_for(lambda: worker.metric("haul_records_read_total") == 2 * pairs + 2, "all to be read", 60)
+    assert cancel(runtime, first) == "asked"
+    return worker, head, first
+
+
+def done(runtime):
+    """How many of those that were sent."""
+    [(count,)] = runtime.hub.query("SELECT count(*) FROM haul.ledger WHERE kind = 'noop' AND state = 'succeeded'")
+    return count
+
+
+def finish_elsewhere(runtime, worker, head, pairs):
+    """It dies, and another one does what is left, and nothing else."""
+    worker.kill()
+    assert cancel(runtime, head) == "asked"
+    second = runtime.start(HAUL_JOB_THREADS=4)
+    wait_for(lambda: committed(runtime) == 2 * pairs + 2, "all offsets to be committed", 120)
+    assert done(runtime) == 2 * pairs
+    assert second.metric("haul_job_attempts_total", kind="noop", outcome="succeeded") == pairs, "nothing was done twice"
+    return second
+
+
+def test_a_map_of_all_that_a_commit_holds(runtime):
+    """Kafka takes 4096 characters: of 24,000 jobs each second one is done."""
+    pairs = 12000
+    worker, head, _ = leave_every_second(runtime, pairs)
+    wait_for(lambda: done(runtime) == pairs, "one of each two", 120)
+    wait_for(lambda: max(map(len, maps_of(runtime)), default=0) > 3900, "the map to be that large", every_s=0.5)
+    second = finish_elsewhere(runtime, worker, head, pairs)
+    assert max(map(len, maps_of(runtime))) <= 4096
+    assert second.metric("haul_records_known_total") > 0.95 * pairs and second.metric("haul_redelivered_total") < 0.05 * pairs
+
+
+def test_a_map_that_no_commit_holds_is_left_out(runtime):
+    """Then the ledger alone knows what is done."""
+    pairs = 14000
+    worker, head, _ = leave_every_second(runtime, pairs)
+    wait_for(lambda: done(runtime) == pairs, "one of each two", 120)
+    wait_for(lambda: any(line["event"] == "kafka.map_too_large" for line in worker.log_lines()), "the map to be too large")
+    second = finish_elsewhere(runtime, worker, head, pairs)
+    assert max(map(len, maps_of(runtime))) <= 4096
+    assert second.metric("haul_records_known_total") + second.metric("haul_redelivered_total") >= pairs
 
 
 def test_how_much_waits_is_told(runtime):
