@@ -239,6 +239,38 @@ def test_poison_does_not_stop_the_others(runtime):
     assert worker.is_running()
 
 
+def test_a_job_without_a_key_is_as_good(runtime):
+    """Its first record, the one that waits for the next attempt, its dead letter."""
+    runtime.start()
+    jobs = {job: make_job("effect", {"workspace_id": "w1", **data}, f"{runtime.haul.prefix}{job}", subject=None)
+            for job, data in {"good": {}, "again": {"fail": "retry", "fail_attempts": 1}, "bad": {"fail": "permanent"}}.items()}
+    for job in jobs.values():
+        runtime.haul.send_raw(json.dumps(job), key=None, worker=WORKER)
+    runtime.haul.wait_succeeded(jobs["good"]["id"])
+    assert runtime.haul.wait_succeeded(jobs["again"]["id"])["attempt"] == 2
+    runtime.haul.wait_dead(jobs["bad"]["id"])
+    [letter] = runtime.wait_dead_letters(1)
+    assert letter.key() is None and json.loads(letter.value()) == jobs["bad"]
+    assert [runtime.effects(job["id"]) for job in jobs.values()] == [[(1, True)], [(1, False), (2, True)], [(1, False)]]
+    runtime.wait_committed()
+
+
+def test_the_poll_thread_waits_for_no_job(runtime):
+    """Who does not poll for five minutes is thrown out of the group: how long a job runs, and whether there is room
+    for more, is nothing to it."""
+    worker = runtime.start(HAUL_JOB_THREADS=1, HAUL_BUFFERED_JOBS_MAX=1)
+    jobs = [runtime.send(sleep_ms=8000, deaf=True), runtime.send()]
+    wait_for(lambda: worker.metric("haul_jobs_running") == 1 and worker.metric("haul_partitions_paused") > 0, "no room for more")
+    ages = []
+    while runtime.ledger(jobs[0]).state == "running":
+        ages.append(worker.metric("haul_poll_age_seconds"))
+        time.sleep(0.1)
+    assert max(ages) < 4, "it stood still while the job ran"
+    for job in jobs:
+        runtime.haul.wait_succeeded(job)
+    assert worker.metric("haul_rebalances_total") == 1
+
+
 def test_a_record_that_needs_too_much_memory_is_given_up(runtime):
     """It is not read again and again, and the others go on."""
     runtime.start(HAUL_JOB_MEMORY_BYTES=65536)
