@@ -205,22 +205,51 @@ def test_members_that_come_and_go_each_second_rewind_nothing(scene):
 
 # --- partitions lost mid-job: nothing committed from the old epoch --------------------------------------
 
-def test_partitions_lost_in_the_middle_of_a_job(scene):
-    """The worker is cut off from the broker for longer than its session, and gets its partitions back while the job
-    still runs: the end of the old delivery completes nothing, the new one's does."""
-    worker = scene.start(0).worker
-    job = scene.send(sleep_ms=14000, deaf=True)
-    scene.wait_started(job)
+def lose_partitions(scene, worker):
+    """It is cut off from the broker for longer than its session, and gets its partitions again."""
     link = scene.slots[0].links["kafka"]
     link.hold()
-    time.sleep(6)
+    wait_for(lambda: "kafka.lost" in events_in(worker), "the partitions to be lost", 30)
     link.reset()
     link.heal()
     wait_for(lambda: (worker.metric("haul_rebalances_total") or 0) >= 2, "the partitions to be given again", 30)
+    assert "kafka.revoked" not in events_in(worker), "they were given back, not lost"
+
+
+def events_in(worker):
+    return [line["event"] for line in worker.log_lines()]
+
+
+def test_partitions_lost_in_the_middle_of_a_job(scene):
+    """The job outlives its epoch: the end of the old delivery completes nothing, the new one's does."""
+    worker = scene.start(0, HAUL_COMMIT_INTERVAL_MS=20).worker
+    job = scene.send(sleep_ms=14000, deaf=True)
+    scene.wait_started(job)
+    lose_partitions(scene, worker)
     assert scene.ledger(job) == "running", "the job has outlived its epoch"
     assert sum(scene.stage.lags().values()) == 1, "nothing is committed of it"
     scene.wait_done(job)
     assert len(scene.starts(job)) == 1, "its lease was kept all the time"
+    [_, told_anew] = scene.end_times(job)
+    assert scene.commit_time(scene.commits()[-1]) >= told_anew, "the old delivery's end was committed"
+
+
+def test_what_was_complete_when_partitions_were_lost_is_not_committed(scene):
+    """Jobs are done behind a long one, and no commit was due: the old epoch tells nothing of them any more."""
+    worker = scene.start(0, HAUL_COMMIT_INTERVAL_MS=60000).worker
+    before = len(scene.commits())
+    long = scene.send(sleep_ms=14000, deaf=True)
+    scene.wait_started(long)
+    jobs = [scene.send() for _ in range(10)]
+    wait_for(lambda: all(scene.ends(job) for job in jobs), "what the old epoch has complete")
+    lose_partitions(scene, worker)
+    wait_for(lambda: worker.metric("haul_redelivered_total") == len(jobs), "all of it to be delivered again")
+    assert scene.ledger(long) == "running"
+    assert scene.commits()[before:] == [] and "kafka.not_committed" not in events_in(worker), "it tried to commit"
+    wait_for(lambda: len(scene.ends(long)) == 2, "the end of the long one, told by both deliveries")
+    assert scene.slots[0].stop() == 0
+    scene.wait_done(long, *jobs)
+    assert all(len(scene.starts(job)) == 1 for job in [long, *jobs])
 
 
 # --- Redis FLUSHALL, restart, fail-over: duplicates attempted, none applied -----------------------------
