@@ -482,14 +482,26 @@ def test_a_stuck_job_holds_others_back_and_loses_none(scene):
 # --- the hub's disk is full, a commit's answer is lost: no attempt is counted ----------------------------
 
 def test_a_full_disk_of_the_hub_is_nobody_s_fault(scene):
+    """It fills up while jobs run: their own writes find no room, and the hub's do not."""
     if not scene.stage.disk.is_there:
         pytest.skip("a small disk cannot be mounted here")
-    scene.start(0)
+    worker = scene.start(0, HAUL_JOB_THREADS=48).worker
+    room = "x" * 100  # more rows than the tables' pages have place for
+    jobs = [scene.send(job_id=f"f{next(_numbers)}{room}", max_attempts=1, sleep_ms=3000) for _ in range(48)]
+    for job in jobs:
+        scene.wait_started(job)
     scene.stage.disk.fill()
-    jobs = [scene.send(max_attempts=1, sleep_ms=100) for _ in range(20)]
-    time.sleep(3)
+    jobs += [scene.send(max_attempts=1, sleep_ms=100) for _ in range(20)]
+    wait_for(lambda: refused(worker, "service.waiting") and worker.metric("haul_jobs_running") == 0, "writes without room")
     scene.stage.disk.heal()
     scene.wait_done(*jobs)
+    assert refused(worker, "job.retrying"), "no job's own write was refused"
+    assert set(scene.ledger(job, "attempt") for job in jobs) == {1}
+
+
+def refused(worker, event):
+    """Lines of the log that tell of it."""
+    return [line for line in worker.log_lines() if line["event"] == event and line.get("error_native") == "53100"]
 
 
 def test_a_hub_that_ends_sessions_in_the_middle_is_nobody_s_fault(scene):
