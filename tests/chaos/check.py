@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from chaos.jobs import NO_LEDGER
 from harness.haul import TERMINAL, event_of
 
+DUPLICATE = "job.duplicate"
 ALLOWED_EXITS = {0, 75, 99, -9, -15}  # drained, stopped with jobs under way, a job's own crash, killed by us (before it began)
 
 
@@ -84,8 +85,9 @@ class Checker:
 
     def check(self):
         self.read()
-        for rule in (self.check_ends, self.check_effects, self.check_told, self.check_letters, self.check_fences,
-                     self.check_order, self.check_commits, self.check_lag, self.check_exits):
+        for rule in (self.check_ends, self.check_times, self.check_duplicates, self.check_effects, self.check_told,
+                     self.check_letters, self.check_fences, self.check_order, self.check_commits, self.check_lag,
+                     self.check_exits):
             rule()
         return self.violations
 
@@ -105,7 +107,7 @@ class Checker:
             if state not in TERMINAL:
                 self.violate("unfinished", job_id, f"a {job.what} is {state}")
             elif state == "cancelled":
-                if job_id not in self.cancelled:
+                if job_id not in self.cancelled and code != DUPLICATE:
                     self.violate("wrong end", job_id, f"a {job.what} was cancelled, and nobody asked")
             elif state not in job.ends and code != "job.poison":
                 self.violate("wrong end", job_id, f"a {job.what} is {state} ({code}), not {'/'.join(job.ends)}")
@@ -115,6 +117,29 @@ class Checker:
                 self.violate("cancel", job_id, f"the cancel ended it, and it is {state}")
         for job_id in set(self.ledger) - set(self.jobs):
             self.violate("invented", job_id, "nobody sent it")
+
+    def check_times(self):
+        """None is started before its time, by the hub's clock."""
+        for job_id, job in self.jobs.items():
+            for at, *_ in self.starts.get(job_id, ())[:1]:
+                if at.timestamp() < job.not_before_s:
+                    self.violate("too early", job_id, f"started at {at.time()}")
+
+    def check_duplicates(self):
+        """Of a dedupe key one job is done, unless who had the key came to nothing; a duplicate is never started. One that
+        was put back asks for no key."""
+        keys = defaultdict(list)
+        for job_id, job in self.jobs.items():
+            state, redrives, code = self.ledger.get(job_id, (None, 0, None))[:3]
+            if job.dedupe_key is not None:
+                keys[job.dedupe_key].append((state, redrives, code))
+            if code == DUPLICATE and (job.dedupe_key is None or self.starts.get(job_id)):
+                self.violate("duplicate", job_id, f"a {job.what} that is none, or was started")
+        for key, rows in keys.items():
+            done = sum(state == "succeeded" and not redrives for state, redrives, _ in rows)
+            self.counts["duplicates"] += sum(code == DUPLICATE for *_, code in rows)
+            if done > 1 or all(code == DUPLICATE for *_, code in rows):
+                self.violate("duplicate", "", f"of {key}, {done} are done: {rows}")
 
     def check_effects(self):
         """Applied once at the most; once if it succeeded."""

@@ -14,7 +14,7 @@ class Harm:
     def __init__(self, plan, stage, say=print):
         """plan: as faults.plan makes it."""
         self.plan, self.stage, self.say = plan, stage, say
-        self.counts, self.failures = Counter(), []
+        self.counts, self.failures = Counter(), []  # those that were done and undone
         self.busy = set()
         self.changed = threading.Condition()
 
@@ -40,8 +40,8 @@ class Harm:
         try:
             self.say(f"  {time.monotonic() - self.began:6.1f} {fault.name}"
                      + (f" {self.stage.slots[slot_number].name}" if "slot" in fault.needs else ""))
-            self.counts[fault.name] += 1
             fault.run(self.stage, self.stage.slots[slot_number], rng)
+            self.counts[fault.name] += 1
         except Exception as error:  # noqa: BLE001 - told at the end: a fault that can't be done is a failed run
             self.failures.append(f"{fault.name}: {type(error).__name__} {error}")
         finally:

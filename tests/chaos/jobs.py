@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from harness.haul import make_job
 
 SUBJECTS = 40  # of chains
+DEDUPE_SPAN = 200  # jobs, of which those with a dedupe key have the same
 WORKSPACES = ("w1", "w1", "w1", "w1", "w2", "w2", "w3")
 
 
@@ -21,6 +22,9 @@ class Planned:
     members: dict = field(default_factory=dict)
     again_after_s: list = field(default_factory=list)  # the same record once more
     cancel_after_s: float = None
+    not_before_s: int = 0
+    dedupe_key: str = None
+    is_keyless: bool = False
     number: int = 0  # its place among those that were sent
     priority: int = 0  # of the stage's jobs topics
     raw: str = None  # sent as it is: no job
@@ -28,7 +32,7 @@ class Planned:
 
     @property
     def key(self):
-        return self.subject or self.job_id
+        return None if self.is_keyless else self.subject or self.job_id
 
     def value(self):
         """The same bytes each time."""
@@ -99,6 +103,25 @@ def deadline(rng, job):
     job.ends = DEAD | DONE  # a clock may be an hour off
 
 
+def later(rng, job):
+    quick(rng, job)
+    job.not_before_s = int(time.time()) + rng.randrange(1, 5)
+    job.data["not_before"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(job.not_before_s))
+
+
+def dedupe(rng, job):
+    """A few of a key: one is done, the others end as its duplicates."""
+    quick(rng, job)
+    job.data["workspace_id"] = WORKSPACES[0]
+    job.dedupe_key = job.data["dedupe_key"] = f"d{job.number // DEDUPE_SPAN}"
+    job.ends = DONE | {"cancelled"}
+
+
+def keyless(rng, job):
+    quick(rng, job)
+    job.is_keyless = True
+
+
 def idle(_, job):
     job.kind = "idle"
 
@@ -108,7 +131,7 @@ def garbage(rng, job):
 
 
 WHATS = {quick: 55, chain: 22, long: 2, deaf: 1, retry: 5, chain_retry: 4, throttled: 3, permanent: 2, exhausted: 1,
-         crash: 0.08, poison: 0.015, deadline: 1, idle: 5, garbage: 0.5}
+         crash: 0.08, poison: 0.015, deadline: 1, idle: 5, garbage: 0.5, later: 2, dedupe: 3, keyless: 3}
 NO_LEDGER = {"idle", "garbage"}
 
 

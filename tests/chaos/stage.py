@@ -1,5 +1,6 @@
 """What chaos happens on: servers of its own, a proxy before each of them for each worker, workers, clocks."""
 
+import errno
 import os
 import re
 import shutil
@@ -202,13 +203,13 @@ class SmallDisk:
         return self.is_there
 
     def fill(self):
-        with open(self.filler, "wb") as file:
+        with open(self.filler, "wb", buffering=0) as file:
             try:
                 while True:
                     file.write(bytes(1 << 20))
-                    file.flush()
-            except OSError:
-                pass  # it is full
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
 
     def heal(self):
         self.filler.unlink(missing_ok=True)

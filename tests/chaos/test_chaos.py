@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from chaos.faults import ESSENTIAL
 from chaos.run import Run
 
 SECONDS = 60
@@ -21,6 +22,7 @@ def test_nothing_is_lost_doubled_or_reordered(tmp_path, capsys):
             print(f"\n{summary}")
         assert not violations, "\n".join([*(str(violation) for violation in violations[:SHOWN]), summary])
         assert len(run.delivered) >= SECONDS * RATE and run.harm.counts.total() > 20, "too little was done"
+        assert not set(ESSENTIAL) - set(run.harm.counts), "what had to be brought about was not"
         assert run.most_left > 0, "nobody had more than a share"
     finally:
         run.close()

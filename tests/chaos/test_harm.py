@@ -1,10 +1,11 @@
 """The order in which things are broken; whoever mends comes after the last of them."""
 
+import random
 import threading
 import time
 from types import SimpleNamespace
 
-from chaos.faults import Fault
+from chaos.faults import ESSENTIAL, ESSENTIAL_FROM_S, Fault, plan
 from chaos.harm import Harm
 
 
@@ -50,3 +51,12 @@ def test_a_fault_that_can_not_be_done_is_told():
     log = Log()
     done = harm([(0, Fault("broken", breaks, 1, ("slot",)), 0, None), (0.05, log.fault("next", "slot"), 0, None)])
     assert done.failures == ["broken: AssertionError no such server"] and log.lines == ["next begins", "next ends"]
+    assert done.counts == {"next": 1}
+
+
+def test_a_run_of_a_minute_has_all_that_is_essential():
+    for seed in range(100):
+        planned = plan(random.Random(seed), ESSENTIAL_FROM_S, 1.5, 4)
+        assert set(ESSENTIAL) <= {fault.name for _, fault, _, _ in planned}
+        times = [at for at, _, _, _ in planned]
+        assert times == sorted(times) and times[-1] < ESSENTIAL_FROM_S
