@@ -1,4 +1,4 @@
-"""Waiting with a deadline: never a sleep in a test."""
+"""Waiting with a deadline, in place of a sleep."""
 
 import time
 
