@@ -2,13 +2,13 @@
  * sim: runs worker processes of the real runtime against models of Kafka, Redis and the hub, under
  * a seeded scheduler with a virtual clock, and checks that what must hold does.
  *
- *   sim [--seeds N] [--from N] [--jobs N]   N seeds; the first that fails is shown
- *   sim --seed N [--trace]                  one, alone
+ *   sim [--seeds N] [--from N] [--jobs N]   N seeds; the first that fails is shown, and its end
+ *           [--failures N] [--short]        N of those that fail, each by its line alone
+ *   sim --seed N [--trace]                  one, alone; all that happens
  */
 #include "broker.h"
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -20,38 +20,6 @@
 #define END_MAX_US (60 * SECOND)
 #define REAL_MAX_S 60
 #define CHILDREN_MAX 64
-
-bool trace_is_on;
-
-void trace_write(const struct process *process, const char *what, const char *fmt, ...)
-{
-    va_list args;
-    char who[128] = "-";
-    if (process != NULL && fiber_now != NULL && fiber_now->process == process)
-        (void)snprintf(who, sizeof who, "%s.%d%s%s", process->name, fiber_now->number,
-                       fiber_now->job_id[0] == '\0' ? "" : " ", fiber_now->job_id);
-    else if (process != NULL)
-        (void)snprintf(who, sizeof who, "%s", process->name);
-    (void)printf("%11.6f  %-12s %-10s ", (double)world_us / (double)SECOND, who, what);
-    va_start(args, fmt);
-    (void)vprintf(fmt, args);
-    va_end(args);
-    (void)putchar('\n');
-}
-
-_Noreturn void violation(const struct job *job, const char *rule, const char *fmt, ...)
-{
-    va_list args;
-    (void)printf("seed %llu, %.6f s: %s%s%s: ", (unsigned long long)scenario.seed,
-                 (double)world_us / (double)SECOND, rule, job == NULL ? "" : " of ",
-                 job == NULL ? "" : job->id);
-    va_start(args, fmt);
-    (void)vprintf(fmt, args);
-    va_end(args);
-    (void)putchar('\n');
-    (void)fflush(stdout);
-    _exit(1);
-}
 
 /* ---- one seed ---- */
 
@@ -141,17 +109,36 @@ static void tell_end(uint64_t seed, int status)
         (void)printf("seed %llu: ended with %d\n", (unsigned long long)seed, WEXITSTATUS(status));
 }
 
+/* The same seed once more, for what came before it failed. */
+static void show_end_of(uint64_t seed)
+{
+    trace_keep();
+    (void)waitpid(start_seed(seed, true), NULL, 0);
+    (void)printf("its end (sim --seed %llu --trace has all of it):\n", (unsigned long long)seed);
+    trace_print_kept();
+}
+
 struct options {
     uint64_t from, count;
     int jobs, failures_max;
-    bool is_one, is_traced;
+    bool is_one, is_traced, is_short;
 };
+
+static struct child *await_one(struct child *children, int count, int *ret_status)
+{
+    pid_t pid = wait(ret_status);
+    for (int i = 0; i < count; i++)
+        if (children[i].pid == pid)
+            return &children[i];
+    return NULL;
+}
 
 static int run_many(const struct options *options)
 {
     struct child children[CHILDREN_MAX] = {{0}};
     uint64_t next = options->from, end = options->from + options->count, done = 0;
     int running = 0, failures = 0;
+    uint64_t failed = 0;
     struct timespec began, ended;
     (void)clock_gettime(CLOCK_MONOTONIC, &began);
     while (running > 0 || (next < end && failures < options->failures_max)) {
@@ -163,18 +150,20 @@ static int run_many(const struct options *options)
             }
         }
         int status = 0;
-        pid_t pid = wait(&status);
-        for (int i = 0; i < options->jobs; i++) {
-            if (children[i].pid != pid)
-                continue;
-            children[i].pid = 0;
-            running--;
-            done++;
-            failures += status != 0;
-            if (status != 0)
-                tell_end(children[i].seed, status);
+        struct child *child = await_one(children, options->jobs, &status);
+        if (child == NULL)
+            continue;
+        child->pid = 0;
+        running--;
+        done++;
+        if (status != 0) {
+            failures++;
+            failed = child->seed;
+            tell_end(failed, status);
         }
     }
+    if (failures > 0 && !options->is_short)
+        show_end_of(failed);
     (void)clock_gettime(CLOCK_MONOTONIC, &ended);
     (void)printf("%llu seeds, %d failed, %.1f s\n", (unsigned long long)done, failures,
                  (double)(ended.tv_sec - began.tv_sec) +
@@ -187,8 +176,12 @@ static int run_one(const struct options *options)
     int status = 0;
     pid_t pid = start_seed(options->from, options->is_traced);
     (void)waitpid(pid, &status, 0);
+    if (status == 0)
+        return 0;
     tell_end(options->from, status);
-    return status != 0;
+    if (!options->is_traced)
+        show_end_of(options->from);
+    return 1;
 }
 
 int main(int argc, char **argv)
@@ -198,6 +191,10 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "0";
         if (strcmp(argv[i], "--trace") == 0) {
             options.is_traced = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--short") == 0) {
+            options.is_short = true;
             continue;
         }
         uint64_t number = strtoull(value, NULL, 10);

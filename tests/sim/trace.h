@@ -15,6 +15,10 @@ extern bool trace_is_on;
 /* Of the running fiber, of a process, of the world. */
 void trace_write(const struct process *process, const char *what, const char *fmt, ...)
     TRACE_LIKE(3, 4);
+/* From now on the lines are kept, by whatever process forks off; the last of them that concern the
+ * job that failed, or all jobs, are printed, and nothing is kept any more. */
+void trace_keep(void);
+void trace_print_kept(void);
 #define trace(what, ...) (trace_is_on ? trace_write(process_now(), (what), __VA_ARGS__) : (void)0)
 #define trace_of(process, what, ...)                                                               \
     (trace_is_on ? trace_write((process), (what), __VA_ARGS__) : (void)0)
