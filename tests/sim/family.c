@@ -90,6 +90,7 @@ static void make_children(struct family *family, const struct family_spawn *spaw
     for (int i = 0; i < family->child_count; i++) {
         struct job *job = job_make_child();
         parent_of[job->number - 1] = parent->number;
+        job->workspace = parent->workspace;
         job->deadline_us = parent->deadline_us; /* as run/fan_out_record hands it down */
         family->children[i] = (struct child){job, CHILD_OPEN};
         trace("family", "%s hands out %s", parent->id, job->id);

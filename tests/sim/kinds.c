@@ -273,6 +273,7 @@ static enum outcome run_kind(struct job_context *context, const void *payload, s
         violation(NULL, "unknown job", "%s runs", context->job_id);
     judge(job, context);
     struct run *run = begin(job);
+    fairness_judge_run(job);
     trace("run", "%s begins, attempt %d, fence %lld", job->id, context->attempt,
           (long long)context->fence);
     enum outcome outcome = go_as(context, job, err);

@@ -19,8 +19,14 @@ void redis_flush(void)
     outside_forget();
     for (int i = 0; i < job_count; i++) {
         jobs[i].lease[0] = '\0';
+        jobs[i].cap_until_us = 0;
         jobs[i].cancel_flag = false;
     }
+}
+
+bool redis_has_whole_lease(const struct job *job)
+{
+    return is_leased(job) && job->lease_is_whole;
 }
 
 static struct job *must_find(const char *id)
@@ -46,9 +52,20 @@ static bool has_room(const struct lease *lease)
 {
     int64_t held = 0;
     for (int i = 0; lease->cap != NULL && i < job_count; i++)
-        held += is_leased(&jobs[i]) && strcmp(jobs[i].cap, lease->cap) == 0 &&
+        held += world_us < jobs[i].cap_until_us && strcmp(jobs[i].cap, lease->cap) == 0 &&
                 strcmp(jobs[i].lease, lease->token) != 0;
     return lease->cap == NULL || held < lease->cap_max;
+}
+
+/* What does not say against which cap it counts, counts no longer than it did. */
+static void hold(struct job *job, const struct lease *lease, int64_t ttl_ms)
+{
+    text_copy(job->lease, sizeof job->lease, lease->token);
+    job->lease_until_us = world_us + ttl_ms * MS;
+    if (lease->cap == NULL)
+        return;
+    text_copy(job->cap, sizeof job->cap, lease->cap);
+    job->cap_until_us = job->lease_until_us;
 }
 
 static bool acquire(const struct lease *lease, int64_t ttl_ms)
@@ -58,9 +75,8 @@ static bool acquire(const struct lease *lease, int64_t ttl_ms)
         return false;
     if (!has_room(lease))
         return false;
-    text_copy(job->cap, sizeof job->cap, lease->cap == NULL ? "" : lease->cap);
-    text_copy(job->lease, sizeof job->lease, lease->token);
-    job->lease_until_us = world_us + ttl_ms * MS;
+    job->lease_is_whole = true;
+    hold(job, lease, ttl_ms);
     believe(job, 1);
     text_copy(job->beliefs[process_now()->place].token, sizeof lease->token, lease->token);
     return true;
@@ -86,8 +102,8 @@ static enum lease_state renew(const struct lease *lease, int64_t ttl_ms)
     struct job *job = must_find(lease->job_id);
     if (is_leased(job) && strcmp(job->lease, lease->token) != 0)
         return LEASE_LOST;
-    text_copy(job->lease, sizeof job->lease, lease->token);
-    job->lease_until_us = world_us + ttl_ms * MS;
+    job->lease_is_whole = redis_has_whole_lease(job);
+    hold(job, lease, ttl_ms);
     believe(job, 0);
     return job->cancel_flag ? LEASE_CANCELLED : LEASE_KEPT;
 }
@@ -126,6 +142,7 @@ static void release(const struct lease *lease, bool clear_cancel)
         return;
     judge_release(job, lease);
     job->lease[0] = '\0';
+    job->cap_until_us = 0;
     if (clear_cancel)
         job->cancel_flag = false;
     trace("lease", "%s given up", job->id);

@@ -74,6 +74,39 @@ static void make_floods(void)
     s->hub_s = (double)dice_span(500 * MS, 4 * SECOND) / SECOND;
 }
 
+/* Some send more than is done soon, and nothing fails that would explain that others wait. */
+static void make_crowds(void)
+{
+    struct scenario *s = &scenario;
+    const struct scenario drawn = *s;
+    bool is_flood = chance(500000);
+    *s = (struct scenario){
+        .seed = drawn.seed,
+        .crowd = is_flood ? CROWD_FLOOD : CROWD_MANY,
+        .process_count = drawn.process_count,
+        .job_threads = drawn.job_threads,
+        .partitions = drawn.partitions,
+        .side_partitions = drawn.side_partitions,
+        .job_count = (int)dice_between(120, 250),
+        .buffered_max = is_flood ? (int)dice_between(16, 64) : 512, /* where the queue is */
+        .workspace_max = drawn.workspace_max,
+        .max_starts = drawn.max_starts,
+        .retry_scale_percent = drawn.retry_scale_percent,
+        .lease_ttl_ms = drawn.lease_ttl_ms,
+        .session_ms = drawn.session_ms,
+        .commit_ms = drawn.commit_ms,
+        .produce_us = 3 * SECOND,
+        .faults_us = 5 * SECOND,
+        .work_max_us = dice_span(50 * MS, 400 * MS),
+        .switch_every = drawn.switch_every,
+        .key_count = 1,
+        .breaker_minimum = drawn.breaker_minimum,
+        .breaker_open_ms = drawn.breaker_open_ms,
+        .rate = drawn.rate,
+        .rate_burst = drawn.rate_burst,
+    };
+}
+
 void scenario_make(uint64_t seed)
 {
     struct scenario *s = &scenario;
@@ -149,6 +182,8 @@ void scenario_make(uint64_t seed)
         make_outages();
     else if (drawn < 450000)
         make_floods();
+    else if (drawn < 500000)
+        make_crowds();
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }
 

@@ -185,6 +185,20 @@ MUTATIONS = {
         ("job_rate.c", "        if (wait_us == 0)\n            return OUTCOME_OK;", "        if (wait_us >= 0)\n            return OUTCOME_OK;"),
     "each process has the rate limit to itself":
         ("job_rate.c", "    if (outcome != OUTCOME_RETRY)\n        return outcome;", "    if (outcome == OUTCOME_PERMANENT)\n        return outcome;"),
+    "leases count against no cap":
+        ("claim.c", "if (d->rt->workspace_jobs_max > 0)", "if (d->rt->workspace_jobs_max < 0)"),
+    "a renewal counts against no cap":
+        ("keeper.c", "        if (lease.cap != NULL)\n            lease.cap = arena_strdup(arena, lease.cap);\n"
+         "        if (lease.job_id == NULL || (slot->lease->cap != NULL && lease.cap == NULL))",
+         "        lease.cap = NULL;\n        if (lease.job_id == NULL)"),
+    "a workspace goes on until it has nothing left":
+        ("../model/fair.c", "        fair->rings[priority] = lane->next;\n", ""),
+    "all workspaces stand in one line":
+        ("attempt.c", "    a->item.tenant = attempt_number_of(slice_of(a->workspace_id));", "    a->item.tenant = 1;"),
+    "all jobs are of one class":
+        ("attempt.c", "(enum fair_priority)priority_of(a)", "((void)priority_of, FAIR_DEFAULT)"),
+    "nobody has more than a share":
+        ("share.c", "return turns * pace_mean_us(&d->pace) > ", "return (void)turns, 0 > "),
     "what was committed before it was read is a cut log":
         ("../model/offset_map.c", "offset < map->floor && offset < map->seen", "offset < map->floor"),
 }

@@ -47,7 +47,8 @@ struct scenario {
     int breaker_minimum, rate, rate_burst;
     int64_t breaker_open_ms;
     bool is_outside_alone; /* nothing else fails that would explain what a breaker lets through */
-    unsigned call_stops, call_kills; /* the process that makes the call */
+    enum crowd { CROWD_NONE, CROWD_FLOOD, CROWD_MANY } crowd; /* not none: nothing fails at all */
+    unsigned call_stops, call_kills;                          /* the process that makes the call */
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
     /* How often each fault comes, in seconds between two; 0 = never. */
     double kill_s, term_s, stop_s, broker_s, redis_s, flush_s, hub_s, cancel_s, clock_s, member_s,
@@ -97,13 +98,17 @@ struct job {
     int needs;                 /* which of those outside; 0 = none */
     bool is_rated;
     bool is_produced;
+    int workspace;
+    const char *topic; /* it came by */
+    int64_t produced_us;
     /* the hub */
     struct row row;
     bool cancel_asked;
     int applied;
     /* Redis */
     char lease[64], cap[80]; /* its token, and what it counts against */
-    int64_t lease_until_us;
+    int64_t lease_until_us, cap_until_us;
+    bool lease_is_whole; /* since it was taken where there was room */
     bool cancel_flag;
     struct belief { /* who took a lease and did not give it up, a place each */
         struct process *process;
@@ -169,6 +174,12 @@ void hub_end_family(const struct job *parent);
 void family_check_life(const struct job *parent);
 void family_check_join(const struct job *parent);
 void redis_flush(void);
+bool redis_has_whole_lease(const struct job *job);
+
+/* ---- what one workspace may have ---- */
+
+bool fairness_is_urgent(const struct job *job); /* it may not wait for long, in a crowd */
+void fairness_judge_run(const struct job *job); /* that begins, and is counted in `running` */
 
 /* ---- actors ---- */
 
@@ -179,6 +190,7 @@ void kinds_process_ended(struct process *process);
 int kinds_runs_since(int needs, int64_t since_us);
 int worker_process(struct process *process); /* main of a worker */
 void produce_jobs(void);                     /* plans all of them */
+extern const char *const topics_of_jobs[];   /* by class: the default, interactive, bulk */
 
 /* ---- the checker ---- */
 
