@@ -59,9 +59,8 @@ static void check_job(const struct job *job)
     if (ends != 1 && (job->kind != KIND_IDEMPOTENT || ends == 0))
         violation(job, "one end", "%s was told to end in %d ways", job->id, ends);
     bool succeeded = job->told[EVENT_SUCCEEDED] > 0;
-    if (succeeded && job->applied != 1)
-        violation(job, "effect", "%s succeeded, its effect was applied %d times", job->id,
-                  job->applied);
+    if (succeeded && job->applied == 0)
+        violation(job, "no effect", "%s succeeded without its effect", job->id);
     if (job->put_back > life)
         violation(job, "put back for nothing",
                   "%s was put back, the ledger knows of %d times of %d", job->id, life,

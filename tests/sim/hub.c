@@ -544,18 +544,31 @@ enum outcome ledger_cancel(struct pgsql *db, const struct ledger_cancel *request
     return OUTCOME_OK;
 }
 
-/* ---- the effect of a run: a row written in one transaction with the look at the fence ---- */
+/* ---- the effect of a run: a row of a system that knows nothing of the ledger ---- */
+
+/* It keeps the greatest fence that it has seen, and refuses lower ones. A later start may write the
+ * row anew as long as the job has not ended well; a child whose effect is known need not. */
+static bool write_effect(struct job *job, int64_t fence)
+{
+    bool is_over = job->row.state == ROW_ENDED && job->row.end == EVENT_SUCCEEDED;
+    bool is_more = fence == job->effect_fence || (is_over && job->kind != KIND_CHILD);
+    if (fence < job->effect_fence)
+        return false;
+    job->effect_fence = fence;
+    job->applied = is_more ? job->applied + 1 : 1;
+    return true;
+}
 
 enum effect hub_apply(struct job *job, int64_t fence)
 {
     struct err err = {0};
     if (service_reach(hub, &err) != OUTCOME_OK)
         return EFFECT_UNREACHABLE;
-    bool ours = job->row.state == ROW_RUNNING && job->row.fence == fence;
-    if (ours && job->applied == 0)
-        job->applied++;
-    write_down();
+    bool ours = write_effect(job, fence);
     trace("effect", "%s %s, fence %lld", job->id, ours ? "applied" : "FENCED", (long long)fence);
+    if (job->applied > 1)
+        violation(job, "effect", "%s has had its effect, and has it again by fence %lld", job->id,
+                  (long long)fence);
     if (service_return(hub, &err) != OUTCOME_OK)
         return EFFECT_UNREACHABLE;
     return ours ? EFFECT_DONE : EFFECT_FENCED;

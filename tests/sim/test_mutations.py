@@ -185,6 +185,11 @@ MUTATIONS = {
         ("job_rate.c", "        if (wait_us == 0)\n            return OUTCOME_OK;", "        if (wait_us >= 0)\n            return OUTCOME_OK;"),
     "each process has the rate limit to itself":
         ("job_rate.c", "    if (outcome != OUTCOME_RETRY)\n        return outcome;", "    if (outcome == OUTCOME_PERMANENT)\n        return outcome;"),
+    "the fence of a start says when it ran":
+        ("work.c", ".fence = a->in_ledger ? a->claimed.fence : 0,",
+         ".fence = !a->in_ledger                              ? 0\n"
+         "                 : strcmp(a->kind_name, \"parent\") == 0 ? a->claimed.fence\n"
+         "                                                       : ({ static int64_t begun; ++begun; }),"),
     "leases count against no cap":
         ("claim.c", "if (d->rt->workspace_jobs_max > 0)", "if (d->rt->workspace_jobs_max < 0)"),
     "a renewal counts against no cap":

@@ -104,7 +104,8 @@ struct job {
     /* the hub */
     struct row row;
     bool cancel_asked;
-    int applied;
+    int applied; /* its effect: more than 1 is once too often */
+    int64_t effect_fence;
     /* Redis */
     char lease[64], cap[80]; /* its token, and what it counts against */
     int64_t lease_until_us, cap_until_us;
