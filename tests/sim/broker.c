@@ -162,13 +162,8 @@ static void on_visible(void *arg, uint64_t token)
     group_wake();
 }
 
-int64_t broker_append(const struct kafka_record *from)
+static void add_entry(struct log *log, struct record *record)
 {
-    struct topic *topic = topic_find(from->topic);
-    int partition = partition_of(topic, from);
-    struct log *log = &topic->logs[partition];
-    struct record *record = copy_record(from);
-    record->visible_us = world_us + dice_span(100, 5 * MS);
     if (log->count == log->room) {
         log->room = log->room == 0 ? 64 : log->room * 2;
         log->records = realloc(log->records, (size_t)log->room * sizeof(struct record *));
@@ -176,12 +171,26 @@ int64_t broker_append(const struct kafka_record *from)
             abort();
     }
     log->records[log->count++] = record;
+}
+
+int64_t broker_append(const struct kafka_record *from)
+{
+    struct topic *topic = topic_find(from->topic);
+    int partition = partition_of(topic, from);
+    struct log *log = &topic->logs[partition];
+    struct record *record = copy_record(from);
+    record->visible_us = world_us + dice_span(100, 5 * MS);
+    add_entry(log, record);
+    int64_t offset = log->count - 1;
+    log->end = log->count;
+    while (chance(scenario.gaps))
+        add_entry(log, NULL);
     if (topic->is_read && record->job != NULL) {
         record->job->open_records++;
         record->job->open_nets += record->is_net;
         record->job->is_produced = true; /* a child is, once it is told */
         trace("record", "%s -> %s/%d @%lld", record->job->id, topic->name, partition,
-              (long long)log->count - 1);
+              (long long)offset);
     }
     if (strstr(topic->name, ".dlq") != NULL)
         note_dead_letter(record);
@@ -189,7 +198,7 @@ int64_t broker_append(const struct kafka_record *from)
         note_event(record);
     if (topic->is_read)
         plan_at(record->visible_us, on_visible, NULL, 0);
-    return log->count - 1;
+    return offset;
 }
 
 /* ---- commits ---- */
@@ -197,9 +206,9 @@ int64_t broker_append(const struct kafka_record *from)
 static void complete(struct record *record, const struct kafka_partition *at, int64_t offset,
                      const struct kafka_consumer *consumer)
 {
-    struct job *job = record->job;
-    if (record->is_complete)
+    if (record == NULL || record->is_complete)
         return;
+    struct job *job = record->job;
     record->is_complete = true;
     if (job == NULL)
         return;

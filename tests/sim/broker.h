@@ -29,8 +29,9 @@ struct record {
 };
 
 struct log {
-    struct record **records;
+    struct record **records; /* NULL: a transaction's marker, which nobody reads */
     int64_t count, room;
+    int64_t end;       /* one above the last record: markers come behind it */
     int64_t committed; /* KAFKA_OFFSET_NONE = never */
     char *metadata;
 };
@@ -90,7 +91,9 @@ bool group_has(const struct kafka_consumer *consumer); /* as the broker sees it 
 int group_generation(void);
 bool group_is_joining(void);
 void group_watch_processes(void);
-void group_wake(void); /* there may be something to read */
+void group_sees_silence(struct process *process); /* it ended, or stopped, or is cut off */
+void group_forget(void);                          /* one of the members, though it is well */
+void group_wake(void);                            /* there may be something to read */
 
 /* ---- commits ---- */
 void broker_commit(const struct kafka_consumer *consumer, const struct kafka_partition *list,

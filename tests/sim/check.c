@@ -20,7 +20,7 @@ bool check_is_quiet(void)
     for (int t = 0; t < topic_count; t++) {
         for (int p = 0; topics[t].is_read && p < topics[t].partitions; p++) {
             const struct log *log = &topics[t].logs[p];
-            if (log->count > 0 && log->committed < log->count)
+            if (log->count > 0 && log->committed < log->end)
                 return false;
         }
     }
@@ -39,9 +39,9 @@ void check_print_open(void)
     for (int t = 0; t < topic_count; t++) {
         for (int p = 0; topics[t].is_read && p < topics[t].partitions; p++) {
             const struct log *log = &topics[t].logs[p];
-            if (log->count > 0 && log->committed < log->count)
+            if (log->count > 0 && log->committed < log->end)
                 (void)printf("  %s/%d: committed @%lld of %lld\n", topics[t].name, p,
-                             (long long)log->committed, (long long)log->count);
+                             (long long)log->committed, (long long)log->end);
         }
     }
 }

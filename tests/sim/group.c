@@ -49,6 +49,12 @@ static bool is_gone(const struct kafka_consumer *consumer)
     return consumer->is_dead || !consumer->process->is_alive;
 }
 
+/* For now; the broker hears nothing of it. */
+static bool is_silent(const struct kafka_consumer *consumer)
+{
+    return consumer->process->is_stopped || service_is_away(&broker_service, consumer->process);
+}
+
 static const char *name_of(const struct member *member)
 {
     return member->consumer == NULL ? "a phantom" : member->consumer->process->name;
@@ -129,7 +135,7 @@ static void on_heartbeat(void *arg, uint64_t id)
     struct kafka_consumer *consumer = arg;
     if (is_gone(consumer) || consumer->member != (int)id)
         return;
-    if (consumer->process->is_stopped || broker_service.is_down) {
+    if (is_silent(consumer)) {
         plan_at(world_us + dice_span(100 * MS, 2 * SECOND), on_heartbeat, arg, id);
         return;
     }
@@ -180,7 +186,7 @@ static void on_join(void *arg, uint64_t token)
     struct kafka_consumer *consumer = arg;
     if (is_gone(consumer) || consumer->member != 0)
         return;
-    if (broker_service.is_down || consumer->process->is_stopped)
+    if (is_silent(consumer))
         plan_at(world_us + dice_span(100 * MS, SECOND), on_join, arg, token);
     else
         add_member(consumer);
@@ -199,7 +205,7 @@ static void on_rejoin(void *arg, uint64_t id)
     struct member *member = member_of((int)id);
     if (is_gone(consumer) || consumer->member != (int)id || consumer->is_assigned)
         return; /* assigned again: it joins the rebalance after that when it has given that up */
-    if (broker_service.is_down || consumer->process->is_stopped) {
+    if (is_silent(consumer)) {
         plan_at(world_us + dice_span(100 * MS, SECOND), on_rejoin, arg, id);
         return;
     }
@@ -244,14 +250,20 @@ void group_leave(struct kafka_consumer *consumer)
     remove_member(member);
 }
 
+static bool is_cut_off(const struct process *process)
+{
+    return !broker_service.is_down && service_is_away(&broker_service, process);
+}
+
 /* The session's end: nothing was heard for its whole time. */
 static void on_silence(void *arg, uint64_t stops)
 {
     struct kafka_consumer *consumer = arg;
     const struct process *process = consumer->process;
     struct member *member = member_of(consumer->member);
-    bool is_silent = !process->is_alive || (process->is_stopped && process->stops == stops);
-    if (!is_silent || member == NULL || member->consumer != consumer)
+    bool is_over = process->is_alive && !is_cut_off(process) &&
+                   !(process->is_stopped && process->stops == stops);
+    if (is_over || member == NULL || member->consumer != consumer)
         return;
     if (broker_service.is_down)
         plan_at(world_us + consumer->session_us, on_silence, arg, stops);
@@ -259,13 +271,13 @@ static void on_silence(void *arg, uint64_t stops)
         throw_out(member, "its session timed out");
 }
 
-static void on_process(struct process *process)
+void group_sees_silence(struct process *process)
 {
     for (int i = 0; i < member_count; i++) {
         struct kafka_consumer *consumer = members[i].consumer;
         if (consumer == NULL || consumer->process != process)
             continue;
-        if (is_gone(consumer) || process->is_stopped)
+        if (is_gone(consumer) || process->is_stopped || is_cut_off(process))
             plan_at(world_us + consumer->session_us - (int64_t)dice(300 * MS), on_silence, consumer,
                     process->stops);
     }
@@ -273,7 +285,7 @@ static void on_process(struct process *process)
 
 void group_watch_processes(void)
 {
-    process_watch(on_process);
+    process_watch(group_sees_silence);
 }
 
 static void on_phantom_leaves(void *arg, uint64_t id)
@@ -293,4 +305,12 @@ void group_disturb(void)
     add_member(NULL);
     plan_at(world_us + dice_span(10 * MS, 3 * SECOND), on_phantom_leaves, NULL,
             (uint64_t)last_member);
+}
+
+/* The coordinator has lost it: it lives, and hears of that when it asks. */
+void group_forget(void)
+{
+    struct member *member = member_count == 0 ? NULL : &members[dice((uint64_t)member_count)];
+    if (member != NULL && member->consumer != NULL)
+        throw_out(member, "the coordinator knows it no more");
 }

@@ -65,9 +65,9 @@ bool job_is_settled(const struct job *job)
 
 /* ---- services ---- */
 
-struct service hub_service = {.name = "hub", .code = "hub.unreachable"};
-struct service redis_service = {.name = "redis", .code = "redis.unreachable"};
-struct service broker_service = {.name = "broker", .code = "kafka.unreachable"};
+struct service hub_service = {.name = "hub", .number = 0, .code = "hub.unreachable"};
+struct service redis_service = {.name = "redis", .number = 1, .code = "redis.unreachable"};
+struct service broker_service = {.name = "broker", .number = 2, .code = "kafka.unreachable"};
 
 int64_t latency_us(void)
 {
@@ -116,11 +116,30 @@ static enum outcome fail(const struct service *service, const char *how, struct 
     return FAIL(err, OUTCOME_RETRY, service->code, "the %s is gone", service->name);
 }
 
+bool service_is_away(const struct service *service, const struct process *process)
+{
+    return service->is_down ||
+           (process != NULL && world_us < process->cut_until_us[service->number]);
+}
+
+void service_cut(const struct service *service, struct process *process, int64_t for_us)
+{
+    process->cuts++;
+    process->cut_until_us[service->number] = world_us + for_us;
+    trace_of(process, "process", "CUT OFF from the %s for %.3f s", service->name,
+             (double)for_us / (double)SECOND);
+}
+
+static int64_t breaks_of(const struct service *service)
+{
+    return service->downs + (process_now() == NULL ? 0 : process_now()->cuts);
+}
+
 enum outcome service_reach(struct service *service, struct err *err)
 {
     mishap_here();
     fiber_sleep(latency_us());
-    if (!service->is_down)
+    if (!service_is_away(service, process_now()))
         return OUTCOME_OK;
     fiber_sleep(dice_span(MS, 2 * SECOND));
     return fail(service, "not reached", err);
@@ -128,10 +147,10 @@ enum outcome service_reach(struct service *service, struct err *err)
 
 enum outcome service_return(struct service *service, struct err *err)
 {
-    int64_t downs = service->downs;
+    int64_t breaks = breaks_of(service);
     fiber_sleep(latency_us());
     mishap_here();
-    if (service->downs != downs || (!scenario.calm && chance(scenario.lost_reply)))
+    if (breaks_of(service) != breaks || (!scenario.calm && chance(scenario.lost_reply)))
         return fail(service, "done, but the answer is lost", err);
     return OUTCOME_OK;
 }

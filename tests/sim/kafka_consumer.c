@@ -223,11 +223,18 @@ void kafka_consumer_close(struct kafka_consumer *consumer)
 
 /* ---- reading ---- */
 
+static bool is_away(const struct kafka_consumer *consumer)
+{
+    return service_is_away(broker, consumer->process);
+}
+
 static struct place *next_place(struct kafka_consumer *consumer)
 {
-    for (size_t n = 0; n < consumer->place_count && !broker->is_down; n++) {
+    for (size_t n = 0; n < consumer->place_count && !is_away(consumer); n++) {
         struct place *place = &consumer->places[(consumer->turn + n) % consumer->place_count];
         const struct log *log = &place->topic->logs[place->partition];
+        while (place->position < log->count && log->records[place->position] == NULL)
+            place->position++;
         if (place->is_paused || place->position >= log->count ||
             log->records[place->position]->visible_us > world_us)
             continue;
@@ -246,11 +253,11 @@ enum outcome kafka_consumer_poll(struct kafka_consumer *consumer, int64_t timeou
     for (;;) {
         if (serve_rebalance(consumer))
             return OUTCOME_OK;
-        if (broker->is_down && consumer->news_due) {
+        if (is_away(consumer) && consumer->news_due) {
             consumer->news_due = false;
             return FAIL(err, OUTCOME_RETRY, "kafka.unreachable", "all brokers are down");
         }
-        consumer->news_due = !broker->is_down;
+        consumer->news_due = !is_away(consumer);
         struct place *place = next_place(consumer);
         if (place != NULL) {
             *ret_message = give(consumer, place);
@@ -435,7 +442,7 @@ static enum outcome refuse_commit(struct kafka_consumer *consumer, const struct 
 static enum outcome judge_commit(struct kafka_consumer *consumer, const struct commit *commit,
                                  struct err *err)
 {
-    if (broker->is_down)
+    if (is_away(consumer))
         return FAIL(err, OUTCOME_RETRY, broker->code, "the broker is gone");
     land_late(consumer); /* one connection keeps the order */
     if (!is_of_now(consumer, commit)) {

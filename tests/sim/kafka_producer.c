@@ -128,7 +128,7 @@ static void on_pump(void *arg, uint64_t token)
         return;
     bool is_late =
         producer->queue != NULL && world_us - producer->queue->sent_us > DELIVERY_TIMEOUT_US;
-    bool waits = broker_service.is_down && !is_late;
+    bool waits = service_is_away(&broker_service, producer->process) && !is_late;
     if (producer->queue != NULL && !producer->process->is_stopped && !waits)
         deliver(producer);
     if (producer->queue != NULL)

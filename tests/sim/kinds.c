@@ -101,7 +101,8 @@ static void judge(struct job *job, const struct job_context *context)
 /* The keeper, who minds deadlines, never waits for one. */
 static bool has_quick_services(void)
 {
-    return scenario.call_slow == 0 && scenario.redis_s == 0 && scenario.hub_s == 0;
+    return scenario.call_slow == 0 && scenario.redis_s == 0 && scenario.hub_s == 0 &&
+           scenario.cut_s == 0;
 }
 
 static enum outcome work(struct job_context *context, const struct job *job, struct err *err)

@@ -112,6 +112,26 @@ static void do_redis(void)
     service_down(&redis_service, dice_span(50 * MS, 8 * SECOND));
 }
 
+/* One worker reaches it no more, the others do. */
+static void do_cut(void)
+{
+    const struct service *const services[] = {&hub_service, &redis_service, &broker_service};
+    const struct service *service = services[dice(3)];
+    struct process *process = someone();
+    if (process == NULL)
+        return;
+    service_cut(service, process, dice_span(50 * MS, 8 * SECOND));
+    group_sees_silence(process);
+}
+
+static void do_forget(void)
+{
+    if (chance(500000))
+        redis_flush();
+    else
+        redis_fail_over();
+}
+
 static void *cancel(void *arg)
 {
     struct job *job = arg;
@@ -145,12 +165,14 @@ static const struct harm {
     {do_stop, offsetof(struct scenario, stop_s)},
     {do_broker, offsetof(struct scenario, broker_s)},
     {do_redis, offsetof(struct scenario, redis_s)},
-    {redis_flush, offsetof(struct scenario, flush_s)},
+    {do_forget, offsetof(struct scenario, flush_s)},
     {hub_crash, offsetof(struct scenario, hub_s)},
     {do_cancel, offsetof(struct scenario, cancel_s)},
     {do_clock, offsetof(struct scenario, clock_s)},
     {group_disturb, offsetof(struct scenario, member_s)},
     {outside_disturb, offsetof(struct scenario, outside_s)},
+    {do_cut, offsetof(struct scenario, cut_s)},
+    {group_forget, offsetof(struct scenario, forget_s)},
 };
 
 static void on_harm(void *arg, uint64_t token);
@@ -182,8 +204,10 @@ static void on_calm(void *arg, uint64_t token)
     trace("world", "the faults are over");
     scenario.calm = true;
     fiber_set_rates(scenario.switch_every, 0);
-    for (int i = 0; i < process_count; i++)
+    for (int i = 0; i < process_count; i++) {
+        memset(processes[i].cut_until_us, 0, sizeof processes[i].cut_until_us);
         process_continue(&processes[i]);
+    }
 }
 
 /* ---- starting, and starting again ---- */

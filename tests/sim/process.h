@@ -16,6 +16,8 @@
 #define EPOCH_US INT64_C(1800000000000000) /* what a right clock shows at world_us = 0 */
 #define PROCESSES_MAX 256
 
+#define SERVICES_MAX 3 /* what a process may be cut off from */
+
 struct heap_block;
 
 struct process {
@@ -30,6 +32,8 @@ struct process {
     uint64_t stops;     /* how often it was stopped */
     int records_queued; /* in its producers, not at the broker yet */
     int64_t wall_offset_us;
+    int64_t cut_until_us[SERVICES_MAX]; /* from a service, which others reach */
+    int64_t cuts;
     bool has_heard_time;
     bool knows_time; /* it asked the hub, and had a quick answer */
     struct heap_block *blocks;

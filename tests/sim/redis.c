@@ -13,15 +13,27 @@ static bool is_leased(const struct job *job)
     return job->lease[0] != '\0' && world_us < job->lease_until_us;
 }
 
+static void forget(struct job *job)
+{
+    job->lease[0] = '\0';
+    job->cap_until_us = 0;
+    job->cancel_flag = false;
+}
+
 void redis_flush(void)
 {
     trace("redis", "FLUSHED");
     outside_forget();
-    for (int i = 0; i < job_count; i++) {
-        jobs[i].lease[0] = '\0';
-        jobs[i].cap_until_us = 0;
-        jobs[i].cancel_flag = false;
-    }
+    for (int i = 0; i < job_count; i++)
+        forget(&jobs[i]);
+}
+
+void redis_fail_over(void)
+{
+    trace("redis", "FAILS OVER to a replica that has not heard all");
+    for (int i = 0; i < job_count; i++)
+        if (chance(300000))
+            forget(&jobs[i]);
 }
 
 bool redis_has_whole_lease(const struct job *job)

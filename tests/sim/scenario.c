@@ -37,7 +37,7 @@ static void make_deadlines(void)
     s->has_deadline = 500000;
     s->work_max_us = 8 * SECOND;
     s->call_slow = s->call_stops = s->pause_ppm = 0;
-    s->redis_s = s->hub_s = s->stop_s = 0;
+    s->redis_s = s->hub_s = s->stop_s = s->cut_s = 0;
 }
 
 /* Breakers trip, and nothing but what is outside fails: what they let through is counted. */
@@ -56,7 +56,7 @@ static void make_outages(void)
     s->buffered_max = (int)dice_between(2, 6);
     s->parents = s->has_deadline = 0;
     s->call_slow = s->call_stops = s->pause_ppm = s->alloc_fails = s->lost_reply = 0;
-    s->redis_s = s->flush_s = s->hub_s = s->stop_s = 0;
+    s->redis_s = s->flush_s = s->hub_s = s->stop_s = s->cut_s = 0;
 }
 
 /* Of few keys more than fits, while the hub comes and goes. */
@@ -99,6 +99,7 @@ static void make_crowds(void)
         .faults_us = 5 * SECOND,
         .work_max_us = dice_span(50 * MS, 400 * MS),
         .switch_every = drawn.switch_every,
+        .gaps = drawn.gaps,
         .key_count = 1,
         .breaker_minimum = drawn.breaker_minimum,
         .breaker_open_ms = drawn.breaker_open_ms,
@@ -172,6 +173,9 @@ void scenario_make(uint64_t seed)
         .breaker_open_ms = dice_span(500, 8000),
         .rate = (int)dice_span(1, 30),
         .rate_burst = (int)dice_between(1, 5),
+        .cut_s = every(1, 20),
+        .forget_s = every(2, 30),
+        .gaps = some(500000),
     };
     uint64_t drawn = dice(1000000);
     if (drawn < 200000)

@@ -204,6 +204,8 @@ MUTATIONS = {
         ("attempt.c", "(enum fair_priority)priority_of(a)", "((void)priority_of, FAIR_DEFAULT)"),
     "nobody has more than a share":
         ("share.c", "return turns * pace_mean_us(&d->pace) > ", "return (void)turns, 0 > "),
+    "offsets that nobody reads are waited for":
+        ("../model/offset_map.c", "map->incomplete == 0 ? offset : map->committed", "map->committed"),
     "what was committed before it was read is a cut log":
         ("../model/offset_map.c", "offset < map->floor && offset < map->seen", "offset < map->floor"),
 }

@@ -39,6 +39,7 @@ struct scenario {
     unsigned lost_reply, call_slow, report_bad, report_late, record_twice, producer_dies;
     unsigned commit_refused; /* also when the faults are over: it is tried again */
     bool takes_no_metadata;  /* the broker, with a commit */
+    unsigned gaps;           /* in the offsets: records that have a marker behind them */
     unsigned alloc_fails;
     unsigned ordered, has_deadline, parents; /* of jobs; of those that are free */
     unsigned put_back;                       /* of dead letters */
@@ -52,7 +53,7 @@ struct scenario {
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
     /* How often each fault comes, in seconds between two; 0 = never. */
     double kill_s, term_s, stop_s, broker_s, redis_s, flush_s, hub_s, cancel_s, clock_s, member_s,
-        outside_s;
+        outside_s, cut_s, forget_s;
     bool calm; /* the faults are over */
 };
 extern struct scenario scenario;
@@ -145,6 +146,7 @@ bool job_is_settled(const struct job *job); /* for good: ended, and told */
 
 struct service {
     const char *name, *code; /* of the failure */
+    int number;              /* below SERVICES_MAX */
     bool is_down;
     int64_t downs;
 };
@@ -155,6 +157,9 @@ MUST_USE enum outcome service_reach(struct service *service, struct err *err);
 MUST_USE enum outcome service_return(struct service *service, struct err *err);
 int64_t latency_us(void);
 void service_down(struct service *service, int64_t for_us);
+/* The same for one process; NULL is never cut off. */
+void service_cut(const struct service *service, struct process *process, int64_t for_us);
+bool service_is_away(const struct service *service, const struct process *process);
 /* The process at work had a quick answer of the hub's clock, and nothing has held it up since. */
 bool is_in_time(void);
 /* SIGSTOP for a while, or SIGKILL, in the midst of what the process does; seldom. */
@@ -175,6 +180,7 @@ void hub_end_family(const struct job *parent);
 void family_check_life(const struct job *parent);
 void family_check_join(const struct job *parent);
 void redis_flush(void);
+void redis_fail_over(void); /* forgets some of it */
 bool redis_has_whole_lease(const struct job *job);
 
 /* ---- what one workspace may have ---- */
