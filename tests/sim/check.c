@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#define SHOWN_MAX 20
+
 bool check_is_quiet(void)
 {
     if (!scenario.calm)
@@ -29,9 +31,10 @@ bool check_is_quiet(void)
 
 void check_print_open(void)
 {
+    int shown = 0;
     for (int i = 0; i < job_count; i++) {
         const struct job *job = &jobs[i];
-        if (!job_is_settled(job))
+        if (!job_is_settled(job) && shown++ < SHOWN_MAX)
             (void)printf("  %s: row %d, end %d, attempt %d, %d runs, %d running, %d records open\n",
                          job->id, (int)job->row.state, (int)job->row.end, job->row.attempt,
                          job->runs, job->running, job->open_records);

@@ -59,8 +59,7 @@ static int run_seed(uint64_t seed)
     process_watch(kinds_process_ended);
     nemesis_start();
     produce_jobs();
-    if (trace_is_on)
-        scenario_print();
+    scenario_trace();
     plan_at(0, on_look, NULL, 0);
     int64_t until_us = scenario.faults_us + scenario.produce_us + QUIET_MAX_US;
     (void)world_run(until_us);

@@ -1,8 +1,6 @@
 /* scenario: drawn from the seed; see world.h. */
 #include "world.h"
 
-#include <stdio.h>
-
 struct scenario scenario;
 
 static unsigned some(unsigned high)
@@ -191,13 +189,13 @@ void scenario_make(uint64_t seed)
     fiber_set_rates(s->switch_every, s->pause_ppm);
 }
 
-void scenario_print(void)
+void scenario_trace(void)
 {
     const struct scenario *s = &scenario;
-    (void)printf("seed %llu: %d processes of %d job threads, %d partitions, %d jobs; lease %.1f s, "
-                 "session %.1f s, commits every %.2f s; jobs come for %.1f s, faults for %.1f s\n",
-                 (unsigned long long)s->seed, s->process_count, s->job_threads, s->partitions,
-                 s->job_count, (double)s->lease_ttl_ms / 1e3, (double)s->session_ms / 1e3,
-                 (double)s->commit_ms / 1e3, (double)s->produce_us / 1e6,
-                 (double)s->faults_us / 1e6);
+    trace_of(NULL, "world",
+             "seed %llu: %d processes of %d job threads, %d partitions, %d jobs; lease %.1f s, "
+             "session %.1f s, commits every %.2f s; jobs come for %.1f s, faults for %.1f s",
+             (unsigned long long)s->seed, s->process_count, s->job_threads, s->partitions,
+             s->job_count, (double)s->lease_ttl_ms / 1e3, (double)s->session_ms / 1e3,
+             (double)s->commit_ms / 1e3, (double)s->produce_us / 1e6, (double)s->faults_us / 1e6);
 }

@@ -10,10 +10,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define KEPT_MAX 32768
+#define KEPT_MAX 16384
 #define OF_JOB_SHOWN 28 /* neither crowds the other out */
 #define GENERAL_SHOWN 14
-#define LINE_SIZE 200
+#define LINE_SIZE 320
 
 bool trace_is_on;
 

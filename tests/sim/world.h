@@ -59,7 +59,7 @@ struct scenario {
 extern struct scenario scenario;
 
 void scenario_make(uint64_t seed);
-void scenario_print(void);
+void scenario_trace(void);
 
 /* ---- jobs ---- */
 
