@@ -15,8 +15,8 @@ SEEDS = 10000
 
 VERDICT = re.compile(r"seed (?P<seed>\d+)(?:: ended .*|, [\d.]+ s: (?P<rule>[^:]+?)(?: of [jx]\d+)?: .*)$")
 
-# What is broken: the rules that some seed then finds broken (or "crash", "takes too long"), with "|" between; file of
-# common/run, its exact text, what takes its place.
+# What is broken: the rules that some seed then finds broken (or "crash", "takes too long"), with "|"
+# between; file of common/run, its exact text, what takes its place; the same of another text of it.
 MUTATIONS = {
     "an old epoch's completion counts":
         ("passed over",
@@ -243,8 +243,9 @@ MUTATIONS = {
         ("attempts",
          "gate.c", "FAIL(&a->err, OUTCOME_THROTTLED, \"breaker.open\"", "FAIL(&a->err, OUTCOME_RETRY, \"breaker.open\""),
     "who was given no permit is a probe":
-        ("probes",
-         "breakers.c", "        else if (view->state != BREAKER_CLOSED)\n", "        else if (view->state == BREAKER_FORCED_OPEN)\n"),
+        ("probes|breaker",
+         "breakers.c", "        else if (view->state != BREAKER_CLOSED)\n", "        else if (view->state == BREAKER_FORCED_OPEN)\n",
+         "pass->permit != 0 || state_of(b, entry) == BREAKER_CLOSED", "b != NULL"),
     "a probe's end is not told":
         ("hang",
          "breakers_report.c", "        entry->permit_told = pass->permit;\n", "        entry->permit_told = 0;\n"),
@@ -302,12 +303,14 @@ def compile_command(source):
 
 
 def build(name, folder):
-    _, file, text, change = MUTATIONS[name]
+    _, file, *changes = MUTATIONS[name]
     source = (ROOT / "common" / "run" / file).resolve()
-    original = source.read_text()
-    assert original.count(text) == 1, f"{file} has the text {original.count(text)} times: {text}"
+    broken = source.read_text()
+    for text, change in zip(changes[::2], changes[1::2]):
+        assert broken.count(text) == 1, f"{file} has the text {broken.count(text)} times: {text}"
+        broken = broken.replace(text, change)
     changed = folder / source.name
-    changed.write_text(original.replace(text, change))
+    changed.write_text(broken)
     words, directory = compile_command(source)
     words[words.index("-o") + 1] = str(folder / "changed.o")
     words[words.index("-c") + 1] = str(changed)
