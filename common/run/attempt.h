@@ -66,6 +66,7 @@ struct attempt {
     enum outcome outcome;
     struct err err;
     bool has_lease, in_ledger; /* in_ledger: claimed */
+    bool is_refused;           /* its workspace has as many leases as its cap allows */
     struct lease lease;
     struct keeper_slot slot;
     struct ledger_claimed claimed; /* texts in the arena */

@@ -65,11 +65,13 @@ static enum outcome take_leases(struct dispatcher *d, struct batch *batch, struc
     for (size_t i = 0; i < batch->count; i++) {
         struct attempt *a = batch->items[i];
         a->has_lease = taken[i];
+        a->is_refused = false;
         if (taken[i]) {
             batch->items[count++] = a;
             continue;
         }
         metric_add(&d->rt->metrics.leases_busy, 1);
+        a->is_refused = a->lease.cap != NULL;
         dispatch_park(d, a, BUSY_US);
     }
     batch->count = count;

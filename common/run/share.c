@@ -39,11 +39,22 @@ static int64_t waiting(const struct dispatcher *d)
     return is_short ? here : num_max_i64(here, unread);
 }
 
+/* Others have all that its cap allows, so that its jobs don't run here at all, or hardly. */
+static bool is_refused(const struct dispatcher *d, uint64_t tenant)
+{
+    for (const struct attempt *a = d->parked.first; a != NULL; a = attempt_next(a))
+        if (a->is_refused && a->item.tenant == tenant)
+            return true;
+    return false;
+}
+
 /* All that waits, by all threads; or what waits of one workspace, by as many as its cap lets run.
  */
-static bool takes_long(const struct dispatcher *d, int64_t backlog)
+static bool takes_long(const struct dispatcher *d, uint64_t tenant, int64_t backlog)
 {
     const struct runtime *rt = d->rt;
+    if (is_refused(d, tenant))
+        return true;
     int64_t threads = rt->conf->job_threads, cap = rt->workspace_jobs_max;
     int64_t turns = num_max_i64(waiting(d) / threads, cap == 0 ? 0 : backlog / cap);
     return turns * pace_mean_us(&d->pace) > rt->conf->workspace_backlog_ms * US_PER_MS;
@@ -106,17 +117,19 @@ static bool note_over(struct dispatcher *d, uint64_t tenant)
 static bool is_within(const struct dispatcher *d, size_t slot)
 {
     const struct runtime *rt = d->rt;
-    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, share_workspace(rt, slot));
-    return (backlog * 2 <= room(rt) || !takes_long(d, backlog)) && d->arrived.first == NULL &&
-           atomic_load(&rt->over[slot].left) <= 0;
+    uint64_t tenant = share_workspace(rt, slot);
+    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, tenant);
+    return (backlog * 2 <= room(rt) || !takes_long(d, tenant, backlog)) &&
+           d->arrived.first == NULL && atomic_load(&rt->over[slot].left) <= 0;
 }
 
 /* Of what was left as much may come back as would be within its share. */
 static void give_credit(struct dispatcher *d, struct over_share *over)
 {
-    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, atomic_load(&over->workspace)) +
-                      atomic_load(&over->returning);
-    int64_t stays = takes_long(d, backlog) ? room(d->rt) / 2 : room(d->rt);
+    uint64_t tenant = atomic_load(&over->workspace);
+    int64_t backlog =
+        (int64_t)fair_tenant_backlog(&d->fair, tenant) + atomic_load(&over->returning);
+    int64_t stays = takes_long(d, tenant, backlog) ? room(d->rt) / 2 : room(d->rt);
     atomic_store(&over->credit, (int)num_max_i64(stays - backlog, 0));
 }
 
@@ -203,7 +216,7 @@ static void take(struct dispatcher *d, struct attempt *a)
 static bool is_beyond(const struct dispatcher *d, const struct attempt *a)
 {
     int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, a->item.tenant);
-    return may_move(a) && backlog > room(d->rt) && takes_long(d, backlog);
+    return may_move(a) && backlog > room(d->rt) && takes_long(d, a->item.tenant, backlog);
 }
 
 bool share_takes(struct dispatcher *d, struct attempt *a)
@@ -245,7 +258,8 @@ void share_make_room(struct dispatcher *d)
         return;
     d->room_due_us = now_us + ROOM_EVERY_US;
     int64_t most = (int64_t)fair_greatest_backlog(&d->fair, &excess.tenant), free = room(d->rt);
-    if (most - free < d->rt->conf->buffered_jobs_max / LEAST_PART || !takes_long(d, most))
+    if (most - free < d->rt->conf->buffered_jobs_max / LEAST_PART ||
+        !takes_long(d, excess.tenant, most))
         return;
     if (note_over(d, excess.tenant))
         dispatch_place_before(d, excess.tenant);

@@ -9,7 +9,8 @@
  *   - what waits here, or unread in the worker's partitions, takes longer than
  *     HAUL_WORKSPACE_BACKLOG_MS at the pace of the last seconds (model/pace). So jobs that the
  *     worker gets through sooner than anybody would notice stay. What is unread counts only where
- *     a job keeps all threads for longer than it takes to move one.
+ *     a job keeps all threads for longer than it takes to move one. Or other workers have all the
+ *     leases that the workspace's cap allows: then nobody knows how long.
  * Jobs that came by the bulk topic count for nothing in this. What is in the buffer by then moves.
  * Jobs with an order key do once they have their places in the ledger (place.c), behind all of
  * their workspace that are here: those of their subject that come later wait for them there. Those

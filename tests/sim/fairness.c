@@ -15,22 +15,13 @@ bool fairness_is_urgent(const struct job *job)
     return scenario.crowd == CROWD_FLOOD ? job->workspace > 0 : job->topic == topics_of_jobs[1];
 }
 
-/* Not of workers that could take none of a workspace's jobs, as others had all that its cap allows:
- * they don't know how long jobs take, and are full of its jobs (what share.c does not see). */
-static bool is_wait_judged(void)
-{
-    return scenario.crowd == CROWD_MANY ||
-           (scenario.crowd == CROWD_FLOOD &&
-            (scenario.workspace_max == 0 || scenario.process_count == 1));
-}
-
 static void judge_wait(const struct job *job)
 {
     bool is_flood = scenario.crowd == CROWD_FLOOD;
     int64_t least_us = is_flood ? FLOOD_WAIT_US : CLASS_WAIT_US;
     int64_t turns_us = (is_flood ? FLOOD_TURNS : CLASS_TURNS) * scenario.work_max_us;
     int64_t waited_us = world_us - job->produced_us;
-    if (is_wait_judged() && fairness_is_urgent(job) && waited_us > least_us + turns_us)
+    if (scenario.crowd != CROWD_NONE && fairness_is_urgent(job) && waited_us > least_us + turns_us)
         violation(job, is_flood ? "starved by a flood" : "starved by a lower class",
                   "%s of workspace %d begins after %.3f s", job->id, job->workspace,
                   (double)waited_us / (double)SECOND);
