@@ -31,7 +31,7 @@ MUTATIONS = {
          "outbox.c", "if (atomic_fetch_sub(&delivery->holds, 1) != 1 ||",
          "if ((atomic_fetch_sub(&delivery->holds, 1), delivery->node.next != NULL) ||"),
     "a bad report is taken for a good one":
-        ("passed over|told before its letter",
+        ("passed over|told before its letter|hang",
          "outbox.c", "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, true);\n",
          "    if (outcome != OUTCOME_OK)\n        atomic_store(&delivery->failed, false);\n"),
     "what passes on is complete before its report":
@@ -284,6 +284,9 @@ MUTATIONS = {
     "nobody has more than a share":
         ("starved by a flood",
          "share.c", "return turns * pace_mean_us(&d->pace) > ", "return (void)turns, 0 > "),
+    "a cap that others use up makes nothing long":
+        ("starved by a flood",
+         "share.c", "    if (is_refused(d, tenant))\n", "    if (is_refused(d, tenant) && d == NULL)\n"),
     "offsets that nobody reads are waited for":
         ("hang",
          "../model/offset_map.c", "map->incomplete == 0 ? offset : map->committed", "map->committed"),
