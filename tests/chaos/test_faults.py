@@ -284,7 +284,7 @@ def freeze_first_of(scene, jobs):
 
 def assert_copies_do_no_harm(scene, jobs, slot):
     """They are tried while the sleeper has them still, and what it does when it wakes is refused."""
-    wait_for(lambda: started_twice(scene, jobs), "a job to be started beside itself", 30)
+    wait_for(lambda: jobs[0] in started_twice(scene, jobs), "the sleeper's job to be started beside itself", 30)
     slot.signal(signal.SIGCONT)
     wait_for(lambda: slot.worker.metric("haul_fenced_total"), "a stale outcome to be refused")
     scene.wait_done(*jobs)
