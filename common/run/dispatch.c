@@ -149,12 +149,18 @@ static int64_t wait_us(const struct dispatcher *d)
     return wait_us;
 }
 
+static void look_for_stale(struct dispatcher *d)
+{
+    if (d->epoch != atomic_load(&d->rt->epoch) || atomic_load(&d->rt->revoking))
+        drop_stale(d);
+}
+
 static void go_round(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     dispatch_set_clock(d);
-    if (d->epoch != atomic_load(&rt->epoch) || atomic_load(&rt->revoking))
-        drop_stale(d);           /* a rebalance may have passed while the hub was waited for */
+    /* A rebalance may have passed while the hub was waited for. */
+    look_for_stale(d);
     if (d->clock_took_us == 0) { /* by our own clock all might be due */
         clock_sleep_us(CLOCK_WAIT_US);
         return;
@@ -167,6 +173,7 @@ static void go_round(struct dispatcher *d)
     take_inbox(d, has_handed ? 0 : wait_us(d));
     if (metric_get(&rt->metrics.buffered) == 0)
         attempts_rest(rt);
+    look_for_stale(d); /* who revokes waits for it, and the hub may not answer */
 }
 
 /* ---- the thread ---- */

@@ -1,4 +1,5 @@
-"""A soak: steady load, floods of one workspace now and then, and no faults; memory, descriptors and threads of each worker over time."""
+"""A soak: steady load, floods of one workspace now and then, and no faults; memory, descriptors and threads of each
+worker over time."""
 
 import json
 import time
@@ -13,7 +14,7 @@ SAMPLES = 120
 WARM = 0.25   # of the time: what grows then is a cache that fills
 GROWTH = 0.05  # of its size that memory may grow by over the rest, and what is noise beside it
 GROWTH_KIB = 1024
-FLOOD = (4000, 60)
+FLOOD = (4000, 60)  # so many jobs of one workspace, every so many seconds
 
 
 def sample(worker):
