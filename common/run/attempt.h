@@ -14,6 +14,7 @@
 
 #include "model/fair.h"
 #include "model/job.h"
+#include "model/line.h"
 #include "run/ledger.h"
 #include "run/outcome_table.h"
 #include "run/runtime.h"
@@ -46,7 +47,9 @@ struct plan {
 
 struct attempt {
     struct node node;
-    struct fair_item item; /* the dispatcher's */
+    struct fair_item item;    /* the dispatcher's */
+    struct line_item turn;    /* as well (run/turn) */
+    int64_t in_line_since_us; /* monotonic; when it was first; 0 = not yet */
     struct runtime *rt;
     struct delivery *delivery;
     bool is_bulk;         /* came by the topic of bulk jobs */
@@ -92,6 +95,11 @@ static inline struct attempt *attempt_of(struct node *node)
 static inline struct attempt *attempt_of_item(struct fair_item *item)
 {
     return (struct attempt *)(void *)((char *)item - offsetof(struct attempt, item));
+}
+
+static inline struct attempt *attempt_of_turn(struct line_item *item)
+{
+    return (struct attempt *)(void *)((char *)item - offsetof(struct attempt, turn));
 }
 
 /* NULL without memory. */

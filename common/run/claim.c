@@ -4,11 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/gate.h"
+#include "run/turn.h"
 
 #include <stdio.h>
 
 #define BUSY_US US_PER_S /* its lease is another worker's, or its workspace has enough of them */
-#define BEHIND_MIN_US (500 * US_PER_MS)
 #define CLOCK_EVERY_US (30 * US_PER_S)
 #define CLOCK_AGAIN_US US_PER_S
 #define CLOCK_FIRST_US (50 * US_PER_MS)
@@ -156,7 +156,7 @@ static enum outcome claim_all(struct dispatcher *d, const struct batch *batch, s
 /* ---- what the ledger said ---- */
 
 struct handed {
-    struct attempts runnable, settling;
+    struct attempts runnable, settling, behind;
     struct batch unleased; /* their leases are given up */
 };
 
@@ -178,7 +178,6 @@ static void hand_on_later(struct attempt *a, int64_t due_us, struct handed *to)
 
 static void hand_on(struct dispatcher *d, struct attempt *a, struct handed *to)
 {
-    int64_t behind_us = fleet_clock_us(&d->rt->clock) + BEHIND_MIN_US;
     switch (a->claimed.verdict) {
     case LEDGER_RUN:
     case LEDGER_POISON:
@@ -194,7 +193,8 @@ static void hand_on(struct dispatcher *d, struct attempt *a, struct handed *to)
         break;
     case LEDGER_BEHIND:
         metric_add(&d->rt->metrics.behind, 1);
-        hand_on_later(a, a->claimed.due_us > behind_us ? a->claimed.due_us : behind_us, to);
+        to->unleased.items[to->unleased.count++] = a;
+        attempts_add(&to->behind, a);
         break;
     case LEDGER_SUSPECT:
         to->unleased.items[to->unleased.count++] = a;
@@ -229,6 +229,8 @@ static void hand_on_all(struct dispatcher *d, const struct batch *batch,
     push(&d->rt->runnable, &handed.runnable);
     push(&d->rt->settling, &handed.settling);
     release_leases(d, &handed.unleased, arena);
+    for (struct attempt *a; (a = attempts_take(&handed.behind)) != NULL;)
+        turn_await(d, a);
 }
 
 void dispatch_claim(struct dispatcher *d, struct batch *batch)

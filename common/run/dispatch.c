@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "run/share.h"
 #include "run/thread.h"
+#include "run/turn.h"
 
 #define BUSY_LOOKAHEAD 16              /* from here on it is worth to wait for company */
 #define COMPANY_US 1000                /* how long */
@@ -90,6 +92,11 @@ static bool is_stale_item(struct fair_item *item, void *context)
     return !is_of(context, attempt_of_item(item));
 }
 
+static bool is_stale_turn(struct line_item *item, void *context)
+{
+    return !is_of(context, attempt_of_turn(item));
+}
+
 static void drop_stale_of(struct dispatcher *d, struct attempts *list, const struct now *now)
 {
     struct attempts kept = {NULL, NULL};
@@ -113,6 +120,9 @@ static void drop_stale(struct dispatcher *d)
         dispatch_drop(d, attempt_of_item(item));
         item = next;
     }
+    struct line_item *turn;
+    while ((turn = line_take_matching(&d->line, is_stale_turn, &now)) != NULL)
+        dispatch_drop(d, attempt_of_turn(turn));
     drop_stale_of(d, &d->arrived, &now);
     drop_stale_of(d, &d->parked, &now);
     drop_stale_of(d, &d->suspects, &now);
@@ -128,10 +138,12 @@ static void take_inbox(struct dispatcher *d, int64_t timeout_us)
         struct attempt *a = attempt_of(list);
         list = list->next;
         __builtin_prefetch(list); /* another thread wrote it last */
-        if (a->is_over)
-            forget(d, a);
-        else
+        if (!a->is_over) {
             dispatch_receive(d, a);
+            continue;
+        }
+        turn_next(d, a);
+        forget(d, a);
     }
     dispatch_place(d);
     share_make_room(d);
@@ -146,7 +158,7 @@ static int64_t wait_us(const struct dispatcher *d)
         int64_t left_us = a->again_at_us - now_us;
         wait_us = left_us < wait_us ? left_us : wait_us;
     }
-    return wait_us;
+    return num_min_i64(wait_us, d->line.due_us - now_us);
 }
 
 static void look_for_stale(struct dispatcher *d)
@@ -166,6 +178,7 @@ static void go_round(struct dispatcher *d)
         return;
     }
     share_look(d);
+    turn_look(d);
     bool has_handed = dispatch_hand_out(d);
     /* With work in hand for a while: a wake for each job that ends would cost more than the job. */
     if (dispatch_lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
@@ -216,6 +229,7 @@ enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err
     d->redis_wait = (struct service_wait){rt, SERVICE_REDIS, &rt->stopping, 0, 0};
     d->hub_wait = (struct service_wait){rt, SERVICE_HUB, &rt->stopping, 0, 0};
     fair_init(&d->fair, (size_t)rt->workspace_jobs_max);
+    turn_init(d);
     TRY(rconn_open(&rt->conf->redis, &d->redis, err));
     atomic_fetch_add(&rt->threads_alive, 1);
     enum outcome outcome = thread_start(&d->thread, "dispatcher", run, d, err);

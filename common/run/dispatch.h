@@ -34,6 +34,7 @@ struct dispatcher {
     struct attempts arrived;  /* ordered, to move: to get their places (place.c) */
     struct attempts parked;   /* to be claimed again at their time; in flight */
     struct attempts suspects; /* to be claimed one at a time; in flight */
+    struct line line;         /* to be claimed again at their turn (turn.h); not in flight */
     struct attempts moved;    /* to the bulk topic (run/share); on their way to the settler */
     struct attempt *suspect;  /* the one that runs */
     bool is_parked_first;     /* the odd one that may be claimed is of these */

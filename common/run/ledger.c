@@ -170,6 +170,14 @@ static enum outcome read_answer(const struct answers *in, size_t row, int *ret_v
     return OUTCOME_OK;
 }
 
+/* In the place of what who is behind has not: haul.ledger_claim_one says so. */
+static void read_places(struct ledger_claimed *claimed)
+{
+    claimed->place = claimed->fence;
+    claimed->head_place = claimed->sequence;
+    claimed->fence = claimed->sequence = 0;
+}
+
 /* Which item the row answers; none may be answered twice. */
 static enum outcome number_of(const struct answers *in, size_t row, size_t count, bool *seen,
                               size_t *ret_number, struct err *err)
@@ -246,6 +254,8 @@ enum outcome ledger_claim_many(struct pgsql *db, const struct ledger_claims *cla
         TRY(number_of(&in, row, claims->count, seen, &number, err));
         TRY(read_answer(&in, row, &verdict, &ret_claimed[number], err));
         ret_claimed[number].verdict = (enum ledger_verdict)verdict;
+        if (verdict == LEDGER_BEHIND)
+            read_places(&ret_claimed[number]);
     }
     return OUTCOME_OK;
 }

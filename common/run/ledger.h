@@ -36,17 +36,19 @@ enum ledger_verdict {
     LEDGER_WAIT,      /* a later attempt is planned: not before due_us */
     LEDGER_CANCELLED, /* asked for, or a duplicate: the job was ended by this claim */
     LEDGER_POISON,    /* started max_starts times without an outcome; it is claimed all the same */
-    LEDGER_BEHIND,    /* an earlier job of its subject is not finished: not before due_us */
+    LEDGER_BEHIND,    /* an earlier job of its subject is not finished; due_us: the first's */
     LEDGER_SUSPECT,   /* the start would be its last one: not claimed unless is_alone */
 };
 
 struct ledger_claimed {
     enum ledger_verdict verdict;
     int64_t fence;
-    int attempt;            /* the ledger's own, if it is ahead of the delivery's */
-    int starts;             /* without an outcome, this one counted */
-    int64_t sequence;       /* number of the first event of this start */
-    int64_t due_us;         /* with LEDGER_WAIT, LEDGER_BEHIND */
+    int attempt;      /* the ledger's own, if it is ahead of the delivery's */
+    int starts;       /* without an outcome, this one counted */
+    int64_t sequence; /* number of the first event of this start */
+    int64_t due_us;   /* with LEDGER_WAIT, LEDGER_BEHIND */
+    /* With LEDGER_BEHIND: its place, and that of the first of its subject; lower is earlier. */
+    int64_t place, head_place;
     enum event_state state; /* with LEDGER_DONE */
     int redrive_count;
     int64_t wait_fence;      /* of a parent that waits: the start that put it to wait; 0 = none */

@@ -40,7 +40,8 @@ struct metrics {
     size_t kind_count; /* with the one of unknown kinds */
     struct kind_metrics *kinds;
     metric running, buffered, buffered_bulk, held, unsettled;
-    metric moving; /* of the buffered: on their way to the bulk topic */
+    metric in_line; /* of the buffered: their turn comes soon */
+    metric moving;  /* of the buffered: on their way to the bulk topic */
     metric records_read, redelivered;
     metric dead_letters[OUTCOME_COUNT];
     metric retries[RETRY_TIER_COUNT];

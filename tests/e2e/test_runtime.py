@@ -5,6 +5,7 @@ it done at the end; noop does nothing; idle does nothing and has no ledger.
 """
 
 import json
+import random
 import time
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -642,6 +643,28 @@ def test_a_later_job_of_a_subject_waits_behind_one_in_retry(runtime):
     assert runtime.ledger(second).attempt == 1 and len(runtime.effects(second)) == 1
 
 
+@pytest.mark.parametrize("partitions, workers", [(1, 1), (4, 2)])
+def test_many_that_come_in_any_order_find_theirs(bare_haul, partitions, workers):
+    """What waits for its turn neither asks all the time nor waits long for it: it begins when the one before it ends."""
+    runtime = make_runtime(bare_haul, partitions)
+    subjects, each, rng = 4, 250, random.Random(1)
+    jobs = {f"s{n}": [f"{bare_haul.prefix}{n}.{i:03}" for i in range(each)] for n in range(subjects)}
+    for subject, ids in jobs.items():
+        place_many(runtime, *ids, subject=subject, workspace="w1")
+    records = [(job, subject) for subject, ids in jobs.items() for job in ids]
+    rng.shuffle(records)
+    for job, subject in records:
+        runtime.send(job_id=job, members={"subject": subject}, workspace_id="w1")
+    began = [runtime.start(HAUL_JOB_THREADS=4, HAUL_BUFFERED_JOBS_MAX=400) for _ in range(workers)]
+    wait_for(lambda: runtime.hub.query("SELECT count(*) FROM haul.ledger WHERE state = 'succeeded'") == [(subjects * each,)],
+             "all to succeed", timeout_s=120)
+    for ids in jobs.values():
+        assert done_in_order(runtime, *ids) == ids
+    runtime.wait_committed()
+    behind = sum(worker.metric("haul_jobs_behind_total") for worker in began)
+    assert behind < 10 * subjects * each, "each asked some few times"
+
+
 def test_the_next_of_a_subject_goes_on_when_the_first_is_given_up(runtime):
     first = runtime.send(members={"subject": "s"}, fail="permanent")
     second = runtime.send(members={"subject": "s"})
@@ -794,11 +817,11 @@ def test_a_batch_of_new_jobs_and_others(runtime):
     assert claim_many(runtime, "a", "e") == {1: ("done", all_new[0][1] + 1), 2: ("done", mixed[0][1] + 2)}
 
 
-def place_many(runtime, *jobs, subject="s"):
+def place_many(runtime, *jobs, subject="s", workspace="w"):
     """As they are read."""
     count = len(jobs)
     runtime.hub.query("SELECT haul.ledger_place_many(%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], 'testkind')",
-                      list(jobs), ["w"] * count, ["effect"] * count, [subject] * count, ["t"] * count, [0] * count,
+                      list(jobs), [workspace] * count, ["effect"] * count, [subject] * count, ["t"] * count, [0] * count,
                       [0] * count, [None] * count)
 
 
@@ -815,6 +838,8 @@ def test_places_are_those_of_reading(runtime):
     for number, job in enumerate("bdace"):
         for later in "bdace"[number + 1:]:
             assert verdict(runtime, later)[0] == "behind", (job, later)
+        places = [verdict(runtime, later)[1] for later in "bdace"[number + 1:]]
+        assert places == sorted(set(places)), "what a worker is told of who is behind"
         run, fence = verdict(runtime, job)
         assert run == "run"
         place_many(runtime, job)  # it is delivered again

@@ -202,20 +202,18 @@ static void judge_start(const struct job *job)
         violation(job, "claimed without a lease", "%s claims %s", process->name, job->id);
 }
 
-/* True: an earlier one of its key is not ended. */
-static bool is_behind(const struct job *job, int64_t *ret_due_us)
+/* The first of its key that is not ended; NULL: it is that itself. */
+static const struct job *head_before(const struct job *job)
 {
-    const struct job *last = NULL;
+    const struct job *head = NULL;
     for (int i = 0; i < job_count; i++) {
         const struct job *other = &jobs[i];
         bool is_before = other->row.place != 0 && other->order_key == job->order_key &&
                          other->row.place < job->row.place && other->row.state != ROW_ENDED;
-        if (is_before && (last == NULL || other->row.place > last->row.place))
-            last = other;
+        if (is_before && (head == NULL || other->row.place < head->row.place))
+            head = other;
     }
-    if (last != NULL)
-        *ret_due_us = last->row.due_us;
-    return last != NULL;
+    return head;
 }
 
 /* The number of the job that the key belongs to. */
@@ -256,7 +254,6 @@ static enum ledger_verdict look(struct job *job, const struct ledger_claim *clai
                                 const struct ledger_claims *all)
 {
     struct row *row = &job->row;
-    int64_t due_us = 0;
     if (row->state == ROW_NONE)
         *row = (struct row){.state = ROW_WAITING,
                             .attempt = claim->attempt,
@@ -274,10 +271,8 @@ static enum ledger_verdict look(struct job *job, const struct ledger_claim *clai
     if (row->state == ROW_WAITING && row->due_us > all->now_us &&
         claim->not_before_us < row->due_us)
         return LEDGER_WAIT;
-    if (row->place != 0 && is_behind(job, &due_us)) {
-        row->behind_us = due_us > all->now_us ? due_us : all->now_us;
+    if (row->place != 0 && head_before(job) != NULL)
         return LEDGER_BEHIND;
-    }
     if (claim->dedupe_key != NULL && row->starts == 0 && row->redrive_count == 0 &&
         take_key(job, claim, all->now_us) != job->number) {
         end_cancelled(job, "job.duplicate");
@@ -330,8 +325,12 @@ static void claim_number(const struct ledger_claims *all, size_t i, struct arena
     struct job *job = must_find(claim->job_id);
     enum ledger_verdict verdict = claim_one(job, claim, all);
     ret_claimed[i] = claimed_of(&job->row, verdict, arena);
-    if (verdict == LEDGER_BEHIND)
-        ret_claimed[i].due_us = job->row.behind_us;
+    if (verdict == LEDGER_BEHIND) {
+        const struct row *head = &head_before(job)->row;
+        ret_claimed[i].due_us = head->due_us;
+        ret_claimed[i].place = job->row.place;
+        ret_claimed[i].head_place = head->place;
+    }
     trace("ledger", "%s %s, attempt %d, fence %lld", job->id, names[verdict], job->row.attempt,
           (long long)job->row.fence);
 }

@@ -125,6 +125,21 @@ MUTATIONS = {
     "order by key is not asked for":
         ("order",
          "attempt.c", "    return a->kind != NULL && a->kind->kind->ordered;", "    (void)a;\n    return false;"),
+    "who waits for its turn is not asked again":
+        ("hang",
+         "turn.c", "        come(d, item);\n    metric_set", "        break;\n    metric_set"),
+    "who waits for its turn keeps its key":
+        ("hang",
+         "turn.c", "        fair_end(&d->fair, &a->item);\n", "        (void)0;\n"),
+    "who waits for its turn outlives its partition":
+        ("hang",
+         "dispatch.c", "        dispatch_drop(d, attempt_of_turn(turn));\n", "        break;\n"),
+    "who finds no room in the line is forgotten":
+        ("hang",
+         "turn.c", "        leave(d, attempt_of_turn(out), wait_us);\n", "        return;\n"),
+    "who leaves forgets those behind it":
+        ("hang",
+         "turn.c", "        leave(d, attempt_of_turn(item), wait_us);\n", "        continue;\n"),
     "behind another is taken for ours":
         ("fence",
          "claim.c", "    case LEDGER_BEHIND:\n", "    case LEDGER_BEHIND:\n        hand_on_to_run(d, a, to);\n        break;\n"

@@ -82,7 +82,7 @@ struct row {
     int64_t fence, sequence, due_us, wait_fence;
     enum outcome error;
     char error_code[48];
-    int64_t place, behind_us;
+    int64_t place;
     const struct process *owner;
     struct process *claimer; /* that knows of it, and the lease it had then */
     char token[64];
