@@ -49,12 +49,11 @@ int64_t line_return_us(struct line *line, int64_t now_us)
 
 static struct line_item *take_last_of(struct line *line, uint64_t order_key)
 {
-    struct line_item **at = &line->first;
-    while (*at != NULL && (*at)->order_key != order_key)
-        at = &(*at)->next;
-    while ((*at)->next != NULL && (*at)->next->order_key == order_key)
-        at = &(*at)->next;
-    return take(line, at);
+    struct line_item **last = NULL;
+    for (struct line_item **at = &line->first; *at != NULL; at = &(*at)->next)
+        if ((*at)->order_key == order_key)
+            last = at;
+    return last == NULL ? NULL : take(line, last);
 }
 
 struct line_item *line_add(struct line *line, struct line_item *item)
