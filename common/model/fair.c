@@ -110,11 +110,15 @@ static struct fair_item *lane_first(struct fair *fair, struct fair_lane *lane)
 /* ---- taking ---- */
 
 /* One more that is queued, or one less. */
-static void tenant_count(struct fair_item *item, int more)
+static void tenant_count(struct fair *fair, struct fair_item *item, int more)
 {
-    item->owner->queued += (size_t)more;
-    if (item->is_aside)
-        item->owner->aside += (size_t)more;
+    struct fair_tenant *tenant = item->owner;
+    tenant->queued += (size_t)more;
+    if (!item->is_aside)
+        return;
+    fair->aside_tenants -= tenant->aside > 0;
+    tenant->aside += (size_t)more;
+    fair->aside_tenants += tenant->aside > 0;
 }
 
 /* Each visit gives a lane a unit of credit, and its first item the chance to be paid from it. */
@@ -163,7 +167,7 @@ static void put_in_flight(struct fair *fair, struct fair_item *item)
     if (item->order_key != 0 && item->place != FAIR_CALLED)
         key_take(fair, item);
     item->place = FAIR_IN_FLIGHT;
-    tenant_count(item, -1);
+    tenant_count(fair, item, -1);
     item->owner->in_flight++;
     fair->queued--;
     fair->in_flight++;
@@ -229,7 +233,7 @@ enum outcome fair_push(struct fair *fair, struct fair_item *item, struct err *er
     item->place = FAIR_QUEUED;
     item->waiting = (struct fair_list){0};
     fair_list_append(&lane_of(item)->line, item);
-    tenant_count(item, 1);
+    tenant_count(fair, item, 1);
     fair->queued++;
     lane_refresh(fair, item->priority, lane_of(item));
     return OUTCOME_OK;
@@ -269,7 +273,7 @@ bool fair_remove(struct fair *fair, struct fair_item *item)
         return false;
     unlink_item(fair, item);
     item->place = FAIR_NOWHERE;
-    tenant_count(item, -1);
+    tenant_count(fair, item, -1);
     fair->queued--;
     fair_tenant_leave(fair, item->owner);
     return true;
@@ -296,6 +300,17 @@ size_t fair_tenant_backlog(const struct fair *fair, uint64_t tenant)
 {
     const struct fair_tenant *found = fair_tenant_find(fair, tenant);
     return found == NULL ? 0 : found->queued - found->aside;
+}
+
+size_t fair_tenant_aside(const struct fair *fair, uint64_t tenant)
+{
+    const struct fair_tenant *found = fair_tenant_find(fair, tenant);
+    return found == NULL ? 0 : found->aside;
+}
+
+size_t fair_aside_tenants(const struct fair *fair)
+{
+    return fair->aside_tenants;
 }
 
 size_t fair_tenant_in_flight(const struct fair *fair, uint64_t tenant)

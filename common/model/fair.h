@@ -80,6 +80,7 @@ struct fair {
     struct fair_tenant *spare; /* forgotten ones, kept for the next */
     size_t spare_count;
     size_t queued, in_flight;
+    size_t aside_tenants; /* that have something queued which is aside */
     size_t tenant_in_flight_max;
     uint64_t pushed;
 };
@@ -117,7 +118,12 @@ size_t fair_tenant_count(const struct fair *fair);
 /* The same of one tenant, items that are aside left out of the backlog; 0 when it is not known. */
 size_t fair_tenant_backlog(const struct fair *fair, uint64_t tenant);
 size_t fair_tenant_in_flight(const struct fair *fair, uint64_t tenant);
+/* Its queued items that are aside; and how many tenants have any. */
+size_t fair_tenant_aside(const struct fair *fair, uint64_t tenant);
+size_t fair_aside_tenants(const struct fair *fair);
 /* The greatest backlog of all tenants, and whose it is; 0 = none has one. O(tenants). */
 size_t fair_greatest_backlog(const struct fair *fair, uint64_t *ret_tenant);
+/* The same of what is aside. */
+size_t fair_greatest_aside(const struct fair *fair, uint64_t *ret_tenant);
 
 #endif

@@ -120,24 +120,43 @@ struct fair_tenant *fair_tenant_find(const struct fair *fair, uint64_t tenant)
     return (struct fair_tenant *)fair_table_find(&fair->tenants, tenant);
 }
 
-static void see_backlog(struct fair_node *node, size_t *most, uint64_t *ret_tenant)
+struct most {
+    bool is_aside;
+    size_t count;
+    uint64_t tenant;
+};
+
+static void see(const struct fair_node *node, struct most *most)
 {
     for (; node != NULL; node = node->chain) {
-        const struct fair_tenant *tenant = (struct fair_tenant *)node;
-        if (tenant->queued - tenant->aside <= *most)
+        const struct fair_tenant *tenant = (const struct fair_tenant *)node;
+        size_t count = most->is_aside ? tenant->aside : tenant->queued - tenant->aside;
+        if (count <= most->count)
             continue;
-        *most = tenant->queued - tenant->aside;
-        *ret_tenant = node->key;
+        most->count = count;
+        most->tenant = node->key;
     }
+}
+
+static size_t greatest(const struct fair *fair, bool is_aside, uint64_t *ret_tenant)
+{
+    struct most most = {.is_aside = is_aside};
+    see(fair->tenants.first, &most);
+    for (size_t i = 0; i < fair->tenants.bucket_count; i++)
+        see(fair->tenants.buckets[i], &most);
+    if (most.count > 0)
+        *ret_tenant = most.tenant;
+    return most.count;
 }
 
 size_t fair_greatest_backlog(const struct fair *fair, uint64_t *ret_tenant)
 {
-    size_t most = 0;
-    see_backlog(fair->tenants.first, &most, ret_tenant);
-    for (size_t i = 0; i < fair->tenants.bucket_count; i++)
-        see_backlog(fair->tenants.buckets[i], &most, ret_tenant);
-    return most;
+    return greatest(fair, false, ret_tenant);
+}
+
+size_t fair_greatest_aside(const struct fair *fair, uint64_t *ret_tenant)
+{
+    return greatest(fair, true, ret_tenant);
 }
 
 struct fair_tenant *fair_tenant_get(struct fair *fair, uint64_t key)
