@@ -13,7 +13,7 @@ bool look_glance(const struct runtime *rt, struct slice record, struct look *ret
     const struct kind_entry *kind = attempt_kind_named(rt, glance.kind);
     if (kind == NULL)
         return false;
-    *ret_look = (struct look){kind, attempt_number_of(glance.workspace_id)};
+    *ret_look = (struct look){.kind = kind, .tenant = attempt_number_of(glance.workspace_id)};
     *ret_glance = glance;
     return true;
 }
@@ -32,7 +32,7 @@ static bool look_closely(const struct runtime *rt, struct slice record, struct l
     const char *workspace_id = jval_text(jval_get(envelope, "data"), "workspace_id", "");
     if (kind == NULL)
         return false;
-    *ret_look = (struct look){kind, attempt_number_of(slice_of(workspace_id))};
+    *ret_look = (struct look){.kind = kind, .tenant = attempt_number_of(slice_of(workspace_id))};
     return true;
 }
 

@@ -15,6 +15,7 @@
 struct look {
     const struct kind_entry *kind;
     uint64_t tenant; /* attempt_number_of its workspace */
+    uint64_t share;  /* share_number of it and its class, where the poll thread looks */
 };
 
 /* At a glance (model/job.h), which is what costs little. False: it is not plain, or this worker has

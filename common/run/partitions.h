@@ -27,7 +27,7 @@ struct partition_left_age {
 
 /* Of a workspace so many records are left (poll_left.c). */
 struct partition_left {
-    uint64_t tenant;
+    uint64_t share; /* share_number of it */
     uint32_t count; /* 0 = the row is free */
     bool is_ordered;
 };
@@ -52,6 +52,7 @@ struct partition {
     bool is_paused;
     struct partition_left *left; /* PARTITION_LEFT_MAX; NULL = of nobody */
     struct partition_left_age left_age;
+    uint64_t left_waits_for; /* who had no credit for its last that came back; 0 = nobody */
 };
 
 struct partitions {

@@ -111,6 +111,12 @@ void poller_try_delayed(struct poller *poller);
 /* As much may be read as is buffered. */
 bool poller_has_room(const struct poller *poller);
 
+/* Whose it is, and of what class. False: nobody's that this worker knows. */
+bool poller_look(const struct poller *poller, const struct delivery *delivery,
+                 struct look *ret_look);
+/* True: poller_leave would leave it. */
+bool poller_may_leave(const struct poller *poller, struct partition *partition,
+                      const struct look *look);
 /* True: it is read later; the delivery is gone. */
 bool poller_leave(struct poller *poller, struct partition *partition, struct delivery *delivery,
                   const struct look *look);

@@ -14,17 +14,35 @@
 
 /* ---- which is read next ---- */
 
+static bool is_bulk(const struct partition *partition)
+{
+    return partition->lane == LANE_JOBS && partition->priority == JOB_BULK;
+}
+
+/* What came by the bulk topic has nowhere to move to. So what is in the way of another's comes back
+ * beyond its credit, and then no more of the partition until there is some again. */
+static bool may_read_bulk(const struct poller *poller, const struct partition *partition)
+{
+    const struct runtime *rt = poller->rt;
+    return metric_get(&rt->metrics.buffered_bulk) < share_bulk_limit(rt) &&
+           (partition->left_waits_for == 0 || share_may_return(rt, partition->left_waits_for));
+}
+
 /* There is room for somebody's, or it can move and nothing else is to be done. Or no more can be
  * read of the partition: then even what has no room comes back, to move. */
 static bool may_read(const struct poller *poller, const struct partition *partition)
 {
-    bool may = partition->held_head != NULL, may_pass = poller_may_pass_aside(poller);
+    bool moves = !is_bulk(partition);
+    bool may = moves && partition->held_head != NULL;
+    bool may_pass = moves && poller_may_pass_aside(poller);
+    if (partition->map.left == 0 || (!moves && !may_read_bulk(poller, partition)))
+        return false;
     for (size_t i = 0; partition->left != NULL && i < PARTITION_LEFT_MAX && !may; i++) {
         const struct partition_left *row = &partition->left[i];
         may = row->count > 0 &&
-              ((may_pass && !row->is_ordered) || share_may_return(poller->rt, row->tenant));
+              ((may_pass && !row->is_ordered) || share_may_return(poller->rt, row->share));
     }
-    return may && partition->map.left > 0;
+    return may;
 }
 
 static enum outcome point_reader(struct poller *poller, const struct partition *partition,
@@ -145,25 +163,38 @@ static bool is_next(struct poller *poller, struct partition *partition, int64_t 
     return offset_map_is_left(map, offset);
 }
 
+/* It is given out; false: it is to move if it can. */
+static bool is_to_stay(struct poller *poller, struct partition *partition,
+                       struct delivery *delivery, const struct look *look)
+{
+    bool has_credit = share_take_credit(poller->rt, delivery, look->share);
+    if (!is_bulk(partition))
+        return has_credit;
+    if (!has_credit)
+        share_take_beyond(poller->rt, delivery, look->share);
+    partition->left_waits_for = has_credit ? 0 : look->share;
+    return true;
+}
+
 static void take_back(struct poller *poller, struct partition *partition,
                       struct kafka_message *message)
 {
     struct poller_left *left = &poller->left;
     struct look look;
-    bool is_known = look_record(poller->rt, message->value, &look);
     struct delivery *delivery = poller_deliver(poller, partition, message);
     if (delivery == NULL) { /* no memory: it is still left */
         left->is_reading = false;
         left->again_at_us = clock_monotonic_us() + AGAIN_US;
         return;
     }
+    bool is_known = poller_look(poller, delivery, &look);
     delivery->life = partition->life;
     (void)offset_map_return(&partition->map, delivery->message.offset);
     left->is_sure = false;
     left->count--;
     left->taken++;
     if (is_known) {
-        delivery->is_back = share_take_credit(poller->rt, delivery, look.tenant);
+        delivery->is_back = is_to_stay(poller, partition, delivery, &look);
         poller_note_back(poller, partition, &look);
     }
     if (delivery->is_back || !is_known || !poller_pass_on(poller, delivery, &look))

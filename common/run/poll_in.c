@@ -33,18 +33,6 @@ static bool is_due(const struct poller *poller, const struct delivery *delivery)
     return held_us >= retry_hold_max_us((size_t)delivery->lane, scale);
 }
 
-/* Bulk jobs fill half of what is buffered, so that the others are always read on; again from half
- * of that. */
-static bool has_room(struct poller *poller, const struct delivery *delivery)
-{
-    int64_t bulk_max = (poller->rt->conf->buffered_jobs_max + 1) / 2;
-    int64_t bulk = metric_get(&poller->rt->metrics.buffered_bulk);
-    if (!delivery_is_bulk(delivery))
-        return true;
-    poller->is_bulk_full = poller->is_bulk_full ? bulk * 2 > bulk_max : bulk >= bulk_max;
-    return !poller->is_bulk_full;
-}
-
 /* A parent that goes on waited for its children, and is not put behind other jobs once more. */
 static bool is_wake(const struct delivery *delivery)
 {
@@ -56,8 +44,37 @@ static bool is_wake(const struct delivery *delivery)
 static bool is_looked_at(const struct poller *poller, const struct partition *partition,
                          const struct delivery *delivery)
 {
-    return delivery->lane == LANE_JOBS && !delivery_is_bulk(delivery) &&
-           (share_is_any_over(poller->rt) || partition->map.left > 0) && !is_wake(delivery);
+    bool is_any_over = delivery_is_bulk(delivery) ? share_is_any_bulk_over(poller->rt)
+                                                  : share_is_any_over(poller->rt);
+    return delivery->lane == LANE_JOBS && (is_any_over || partition->map.left > 0) &&
+           !is_wake(delivery);
+}
+
+bool poller_look(const struct poller *poller, const struct delivery *delivery,
+                 struct look *ret_look)
+{
+    if (!look_record(poller->rt, delivery->message.value, ret_look))
+        return false;
+    ret_look->share = share_number(ret_look->tenant, delivery_is_bulk(delivery));
+    return true;
+}
+
+/* Bulk jobs fill half of what is buffered, so that the others are always read on; again from half
+ * of that. Where a workspace has more than its share of them, its records need no room, and those
+ * of others behind them do not wait until much of it is done. */
+static bool has_room(struct poller *poller, struct partition *partition,
+                     const struct delivery *delivery)
+{
+    struct look look;
+    if (!delivery_is_bulk(delivery))
+        return true;
+    int64_t max = share_bulk_limit(poller->rt);
+    int64_t again = share_is_any_bulk_over(poller->rt) ? max * 15 / 16 : max / 2;
+    int64_t bulk = metric_get(&poller->rt->metrics.buffered_bulk);
+    poller->is_bulk_full = poller->is_bulk_full ? bulk > again : bulk >= max;
+    return !poller->is_bulk_full ||
+           (is_looked_at(poller, partition, delivery) && poller_look(poller, delivery, &look) &&
+            poller_may_leave(poller, partition, &look));
 }
 
 /* False: it has to wait for its time or for room. */
@@ -65,7 +82,7 @@ static bool admit(struct poller *poller, struct partition *partition, struct del
 {
     struct offset_map *map = &partition->map;
     int64_t offset = delivery->message.offset, committed = map->committed;
-    if (!is_due(poller, delivery) || !has_room(poller, delivery))
+    if (!is_due(poller, delivery) || !has_room(poller, partition, delivery))
         return false;
     /* What was restored has its room already. */
     if (offset >= offset_map_top(map) && offset_map_is_pressed(map))
@@ -88,8 +105,7 @@ static bool admit(struct poller *poller, struct partition *partition, struct del
     struct look look;
     if (!share_is_any_over(poller->rt))
         poller->passed = 0;
-    if (is_looked_at(poller, partition, delivery) &&
-        look_record(poller->rt, delivery->message.value, &look) &&
+    if (is_looked_at(poller, partition, delivery) && poller_look(poller, delivery, &look) &&
         (poller_leave(poller, partition, delivery, &look) ||
          poller_pass_on(poller, delivery, &look)))
         return true;

@@ -16,7 +16,7 @@ static struct partition_left *row_of(struct partition *partition, const struct l
 {
     for (size_t i = 0; partition->left != NULL && i < PARTITION_LEFT_MAX; i++) {
         struct partition_left *row = &partition->left[i];
-        if (row->count > 0 && row->tenant == look->tenant &&
+        if (row->count > 0 && row->share == look->share &&
             row->is_ordered == look->kind->kind->ordered)
             return row;
     }
@@ -33,8 +33,8 @@ static struct partition_left *new_row(struct partition *partition, const struct 
     for (size_t i = 0; i < PARTITION_LEFT_MAX; i++) {
         if (partition->left[i].count > 0)
             continue;
-        partition->left[i] = (struct partition_left){.tenant = look->tenant,
-                                                     .is_ordered = look->kind->kind->ordered};
+        partition->left[i] =
+            (struct partition_left){.share = look->share, .is_ordered = look->kind->kind->ordered};
         return &partition->left[i];
     }
     return NULL;
@@ -46,6 +46,7 @@ void poller_check_left(struct partition *partition)
         return;
     free(partition->left);
     partition->left = NULL;
+    partition->left_waits_for = 0;
 }
 
 int64_t poller_left_since_us(struct partition *partition, int64_t now_us)
@@ -68,26 +69,38 @@ void poller_note_back(struct poller *poller, struct partition *partition, const 
     struct partition_left *row = row_of(partition, look);
     if (row != NULL)
         row->count--;
-    share_note_left(poller->rt, look->tenant, -1);
+    share_note_left(poller->rt, look->share, -1);
     poller_check_left(partition);
+}
+
+/* Where it is noted; NULL: it is not left. */
+static struct partition_left *row_for(const struct poller *poller, struct partition *partition,
+                                      const struct look *look)
+{
+    poller_check_left(partition);
+    struct partition_left *row = row_of(partition, look);
+    bool is_behind = row != NULL && row->is_ordered;
+    if (!is_behind && !share_is_over(poller->rt, look->share))
+        return NULL;
+    return row == NULL ? new_row(partition, look) : row;
+}
+
+bool poller_may_leave(const struct poller *poller, struct partition *partition,
+                      const struct look *look)
+{
+    return row_for(poller, partition, look) != NULL;
 }
 
 bool poller_leave(struct poller *poller, struct partition *partition, struct delivery *delivery,
                   const struct look *look)
 {
-    poller_check_left(partition);
-    struct partition_left *row = row_of(partition, look);
-    bool is_behind = row != NULL && row->is_ordered;
-    if (!is_behind && !share_is_over(poller->rt, look->tenant))
-        return false;
-    if (row == NULL)
-        row = new_row(partition, look);
+    struct partition_left *row = row_for(poller, partition, look);
     if (row == NULL)
         return false;
     offset_map_leave(&partition->map, delivery->message.offset);
     row->count++;
     poller->left.count++;
-    share_note_left(poller->rt, look->tenant, 1);
+    share_note_left(poller->rt, look->share, 1);
     poller_free(poller, delivery);
     return true;
 }

@@ -46,7 +46,8 @@ static enum outcome send_on(struct poller *poller, struct delivery *delivery, st
 bool poller_pass_on(struct poller *poller, struct delivery *delivery, const struct look *look)
 {
     struct err err = {0};
-    if (look->kind->kind->ordered || !share_is_over(poller->rt, look->tenant))
+    if (look->kind->kind->ordered || delivery_is_bulk(delivery) ||
+        !share_is_over(poller->rt, look->share))
         return false;
     delivery_begin(delivery);
     enum outcome outcome = send_on(poller, delivery, &err);

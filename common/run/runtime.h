@@ -27,7 +27,8 @@ struct kind_entry {
 
 /* A workspace that has more than its share waiting here: run/share. */
 struct over_share {
-    atomic_uint_fast64_t workspace; /* attempt_number_of its id; 0 = none */
+    atomic_uint_fast64_t workspace; /* its share_number; 0 = none */
+    bool is_bulk;                   /* too many of it came by the bulk topic; the dispatcher's */
     atomic_int left;                /* records of it that are to be read again */
     atomic_int credit;              /* so many of them may be */
     atomic_int returning;           /* were, and are not with the dispatcher yet */
@@ -50,7 +51,7 @@ struct runtime {
     struct queue spare;         /* attempts that are free for reuse */
     int64_t workspace_jobs_max; /* that run at a time; 0 = no limit */
     struct over_share over[RUNTIME_OVER_MAX];
-    atomic_int over_count;
+    atomic_int over_count, over_bulk_count; /* of either sort */
     struct outbox outbox;
     struct keeper keeper;
     struct breakers *breakers;                            /* NULL: no kind depends on anything */

@@ -1,12 +1,10 @@
-/* share: see share.h. */
-#include "run/share.h"
+/* share: who has more than its share; see share.h. */
+#include "run/share_private.h"
 
 #include "base/clock.h"
 #include "base/num.h"
 
-#define ROOM_EVERY_US (100 * US_PER_MS)
-#define LEAST_PART 16 /* this part of the buffer is everybody's, however full it is */
-#define MOVE_US 50    /* a job that is shorter is about as soon done as moved */
+#define MOVE_US 50 /* a job that is shorter is about as soon done as moved */
 
 static void look_at_pace(struct dispatcher *d)
 {
@@ -20,21 +18,45 @@ static void look_at_pace(struct dispatcher *d)
     pace_look(&d->pace, &seen);
 }
 
-static int64_t room(const struct runtime *rt)
+/* Bulk jobs that are here have nowhere to go: who comes when one workspace has filled their half
+ * would have too much at once, if what it may have were not told by how many share that half. */
+static int64_t bulk_room(const struct dispatcher *d)
 {
-    int64_t max = rt->conf->buffered_jobs_max;
-    int64_t held = metric_get(&rt->metrics.buffered) - metric_get(&rt->metrics.moving);
-    return num_max_i64(max - held, max / LEAST_PART);
+    int64_t max = share_bulk_max(d->rt);
+    int64_t sharing = num_max_i64((int64_t)fair_aside_tenants(&d->fair), 1);
+    int64_t part = num_min_i64(sharing + 1, SHARE_LEAST_PART);
+    return num_max_i64(max - metric_get(&d->rt->metrics.buffered_bulk), max / part);
 }
 
-/* Jobs before one that comes now: in the buffer, and unread in Kafka as of the last look. */
-static int64_t waiting(const struct dispatcher *d)
+int64_t share_room(const struct dispatcher *d, bool is_bulk)
+{
+    const struct metrics *metrics = &d->rt->metrics;
+    if (is_bulk)
+        return bulk_room(d);
+    int64_t max = d->rt->conf->buffered_jobs_max;
+    int64_t held = metric_get(&metrics->buffered) - metric_get(&metrics->moving);
+    return num_max_i64(max - held, max / SHARE_LEAST_PART);
+}
+
+static int64_t backlog_of(const struct dispatcher *d, struct share_who who)
+{
+    return (int64_t)(who.is_bulk ? fair_tenant_aside(&d->fair, who.tenant)
+                                 : fair_tenant_backlog(&d->fair, who.tenant));
+}
+
+/* Jobs before one that comes now: in the buffer, and unread in Kafka as of the last look. Before a
+ * bulk job those of all classes. */
+static int64_t waiting(const struct dispatcher *d, bool is_bulk)
 {
     const struct metrics *metrics = &d->rt->metrics;
     int64_t moving = metric_get(&metrics->moving);
-    int64_t here = metric_get(&metrics->buffered) - metric_get(&metrics->buffered_bulk) - moving;
+    int64_t here = metric_get(&metrics->buffered) - moving;
     int64_t unread = metric_get(&metrics->jobs_waiting[JOB_DEFAULT]) +
                      metric_get(&metrics->jobs_waiting[JOB_INTERACTIVE]) - moving;
+    if (is_bulk)
+        unread += metric_get(&metrics->jobs_waiting[JOB_BULK]);
+    else
+        here -= metric_get(&metrics->buffered_bulk);
     bool is_short = pace_mean_us(&d->pace) < MOVE_US * d->rt->conf->job_threads;
     return is_short ? here : num_max_i64(here, unread);
 }
@@ -50,66 +72,51 @@ static bool is_refused(const struct dispatcher *d, uint64_t tenant)
 
 /* All that waits, by all threads; or what waits of one workspace, by as many as its cap lets run.
  */
-static bool takes_long(const struct dispatcher *d, uint64_t tenant, int64_t backlog)
+bool share_takes_long(const struct dispatcher *d, struct share_who who, int64_t backlog)
 {
     const struct runtime *rt = d->rt;
-    if (is_refused(d, tenant))
+    if (is_refused(d, who.tenant))
         return true;
     int64_t threads = rt->conf->job_threads, cap = rt->workspace_jobs_max;
-    int64_t turns = num_max_i64(waiting(d) / threads, cap == 0 ? 0 : backlog / cap);
+    int64_t turns = num_max_i64(waiting(d, who.is_bulk) / threads, cap == 0 ? 0 : backlog / cap);
     return turns * pace_mean_us(&d->pace) > rt->conf->workspace_backlog_ms * US_PER_MS;
-}
-
-/* Held records of retry topics have waited before, parents that wake too; what is no good job is
- * told at once. */
-static bool may_move(const struct attempt *a)
-{
-    return a->delivery->lane == LANE_JOBS && a->delivery->priority != JOB_BULK &&
-           a->trail.wait_fence == 0 &&
-           (a->item.order_key == 0 || a->is_placed || dispatch_needs_place(a)) &&
-           a->outcome == OUTCOME_OK;
 }
 
 /* ---- who has more than its share ---- */
 
-uint64_t share_workspace(const struct runtime *rt, size_t slot)
+static struct share_who who_is(const struct runtime *rt, size_t slot)
 {
-    return atomic_load_explicit(&rt->over[slot].workspace, memory_order_relaxed);
+    bool is_bulk = rt->over[slot].is_bulk;
+    return (struct share_who){share_number(share_workspace(rt, slot), is_bulk), is_bulk};
 }
 
-size_t share_slot_of(const struct runtime *rt, uint64_t tenant)
+static atomic_int *count_of(struct runtime *rt, struct share_who who)
 {
-    size_t i = 0;
-    while (i < RUNTIME_OVER_MAX && share_workspace(rt, i) != tenant)
-        i++;
-    return i;
+    return who.is_bulk ? &rt->over_bulk_count : &rt->over_count;
 }
 
-bool share_is_over(const struct runtime *rt, uint64_t tenant)
-{
-    return tenant != 0 && share_slot_of(rt, tenant) < RUNTIME_OVER_MAX;
-}
-
-bool share_is_any_over(const struct runtime *rt)
-{
-    return atomic_load_explicit(&rt->over_count, memory_order_relaxed) > 0;
-}
-
-/* False: the table is full. Then its jobs are looked at one by one, and ordered ones stay. */
-static bool note_over(struct dispatcher *d, uint64_t tenant)
+bool share_note_over(struct dispatcher *d, struct share_who who)
 {
     struct runtime *rt = d->rt;
-    if (tenant == 0 || share_is_over(rt, tenant))
-        return tenant != 0;
+    uint64_t number = share_number(who.tenant, who.is_bulk);
+    if (who.tenant == 0 || number == 0 || share_is_over(rt, number))
+        return who.tenant != 0 && number != 0;
     size_t slot = share_slot_of(rt, 0);
     if (slot == RUNTIME_OVER_MAX)
         return false;
     d->has_placed[slot] = false;
     atomic_store(&rt->over[slot].left, 0);
     atomic_store(&rt->over[slot].credit, 0);
-    atomic_store(&rt->over[slot].workspace, tenant);
-    atomic_fetch_add_explicit(&rt->over_count, 1, memory_order_relaxed);
+    rt->over[slot].is_bulk = who.is_bulk;
+    atomic_store(&rt->over[slot].workspace, number);
+    atomic_fetch_add_explicit(count_of(rt, who), 1, memory_order_relaxed);
     return true;
+}
+
+bool share_is_beyond(const struct dispatcher *d, struct share_who who)
+{
+    int64_t backlog = backlog_of(d, who);
+    return backlog > share_room(d, who.is_bulk) && share_takes_long(d, who, backlog);
 }
 
 /* From half of a share on: at the bound itself each job that ends would change the answer. While
@@ -117,69 +124,42 @@ static bool note_over(struct dispatcher *d, uint64_t tenant)
 static bool is_within(const struct dispatcher *d, size_t slot)
 {
     const struct runtime *rt = d->rt;
-    uint64_t tenant = share_workspace(rt, slot);
-    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, tenant);
-    return (backlog * 2 <= room(rt) || !takes_long(d, tenant, backlog)) &&
+    struct share_who who = who_is(rt, slot);
+    int64_t backlog = backlog_of(d, who);
+    return (backlog * 2 <= share_room(d, who.is_bulk) || !share_takes_long(d, who, backlog)) &&
            d->arrived.first == NULL && atomic_load(&rt->over[slot].left) <= 0;
 }
 
-/* Of what was left as much may come back as would be within its share. */
-static void give_credit(struct dispatcher *d, struct over_share *over)
+/* Of what was left as much may come back as would be within its share; of who has nothing else here
+ * at least one, however small the buffer is. */
+static void give_credit(struct dispatcher *d, size_t slot)
 {
-    uint64_t tenant = atomic_load(&over->workspace);
-    int64_t backlog =
-        (int64_t)fair_tenant_backlog(&d->fair, tenant) + atomic_load(&over->returning);
-    int64_t stays = takes_long(d, tenant, backlog) ? room(d->rt) / 2 : room(d->rt);
+    struct over_share *over = &d->rt->over[slot];
+    struct share_who who = who_is(d->rt, slot);
+    int64_t backlog = backlog_of(d, who) + atomic_load(&over->returning);
+    int64_t free = share_room(d, who.is_bulk);
+    int64_t stays = num_max_i64(share_takes_long(d, who, backlog) ? free / 2 : free, 1);
     atomic_store(&over->credit, (int)num_max_i64(stays - backlog, 0));
+}
+
+static bool is_known_of_any(const struct runtime *rt)
+{
+    return share_is_any_over(rt) || share_is_any_bulk_over(rt);
 }
 
 void share_look(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
     look_at_pace(d);
-    for (size_t i = 0; share_is_any_over(rt) && i < RUNTIME_OVER_MAX; i++) {
+    for (size_t i = 0; is_known_of_any(rt) && i < RUNTIME_OVER_MAX; i++) {
         if (share_workspace(rt, i) == 0)
             continue;
-        give_credit(d, &rt->over[i]);
+        give_credit(d, i);
         if (!is_within(d, i))
             continue;
+        atomic_fetch_sub_explicit(count_of(rt, who_is(rt, i)), 1, memory_order_relaxed);
         atomic_store(&rt->over[i].workspace, 0);
-        atomic_fetch_sub_explicit(&rt->over_count, 1, memory_order_relaxed);
     }
-}
-
-/* ---- what was left ---- */
-
-void share_note_left(struct runtime *rt, uint64_t tenant, int more)
-{
-    size_t slot = share_slot_of(rt, tenant);
-    if (slot < RUNTIME_OVER_MAX)
-        atomic_fetch_add(&rt->over[slot].left, more);
-}
-
-bool share_may_return(const struct runtime *rt, uint64_t tenant)
-{
-    size_t slot = share_slot_of(rt, tenant);
-    return slot == RUNTIME_OVER_MAX || atomic_load(&rt->over[slot].credit) > 0;
-}
-
-bool share_take_credit(struct runtime *rt, struct delivery *delivery, uint64_t tenant)
-{
-    size_t slot = share_slot_of(rt, tenant);
-    if (slot == RUNTIME_OVER_MAX)
-        return true;
-    if (atomic_load(&rt->over[slot].credit) <= 0)
-        return false;
-    delivery->over_slot = (int)slot;
-    atomic_fetch_add(&rt->over[slot].returning, 1);
-    atomic_fetch_sub(&rt->over[slot].credit, 1);
-    return true;
-}
-
-void share_returned(struct runtime *rt, int slot)
-{
-    if (slot != DELIVERY_NOT_RETURNING)
-        atomic_fetch_sub(&rt->over[slot].returning, 1);
 }
 
 bool share_takes_back(struct dispatcher *d, const struct attempt *a)
@@ -190,91 +170,4 @@ bool share_takes_back(struct dispatcher *d, const struct attempt *a)
     if (slot < RUNTIME_OVER_MAX)
         d->has_placed[slot] = false;
     return true;
-}
-
-/* ---- what moves ---- */
-
-static void set_moving(struct dispatcher *d, struct attempt *a, bool moves)
-{
-    if ((a->plan.kind == PLAN_DEMOTE) == moves)
-        return;
-    a->plan = (struct plan){.kind = moves ? PLAN_DEMOTE : PLAN_NONE};
-    metric_add(&d->rt->metrics.moving, moves ? 1 : -1);
-}
-
-void share_expect(struct dispatcher *d, struct attempt *a)
-{
-    set_moving(d, a, true);
-}
-
-static void take(struct dispatcher *d, struct attempt *a)
-{
-    set_moving(d, a, true);
-    attempts_add(&d->moved, a);
-}
-
-static bool is_beyond(const struct dispatcher *d, const struct attempt *a)
-{
-    int64_t backlog = (int64_t)fair_tenant_backlog(&d->fair, a->item.tenant);
-    return may_move(a) && backlog > room(d->rt) && takes_long(d, a->item.tenant, backlog);
-}
-
-bool share_takes(struct dispatcher *d, struct attempt *a)
-{
-    bool needs_place = dispatch_needs_place(a);
-    if (!is_beyond(d, a) || (!note_over(d, a->item.tenant) && needs_place)) {
-        set_moving(d, a, false);
-        return false;
-    }
-    if (needs_place)
-        attempts_add(&d->arrived, a); /* it comes again, with its place */
-    else
-        take(d, a);
-    return true;
-}
-
-struct excess {
-    uint64_t tenant;
-    size_t stays; /* so many more of it */
-};
-
-static bool is_excess(struct fair_item *item, void *context)
-{
-    struct excess *excess = context;
-    const struct attempt *a = attempt_of_item(item);
-    if (item->tenant != excess->tenant || !may_move(a) || dispatch_needs_place(a))
-        return false;
-    if (excess->stays == 0)
-        return true;
-    excess->stays--;
-    return false;
-}
-
-void share_make_room(struct dispatcher *d)
-{
-    struct excess excess = {0};
-    int64_t now_us = clock_monotonic_us();
-    if (now_us < d->room_due_us)
-        return;
-    d->room_due_us = now_us + ROOM_EVERY_US;
-    int64_t most = (int64_t)fair_greatest_backlog(&d->fair, &excess.tenant), free = room(d->rt);
-    if (most - free < d->rt->conf->buffered_jobs_max / LEAST_PART ||
-        !takes_long(d, excess.tenant, most))
-        return;
-    if (note_over(d, excess.tenant))
-        dispatch_place_before(d, excess.tenant);
-    excess.stays = (size_t)(most + free) / 2;
-    struct fair_item *item = fair_remove_matching(&d->fair, is_excess, &excess);
-    while (item != NULL) {
-        struct fair_item *next = item->matched;
-        take(d, attempt_of_item(item));
-        item = next;
-    }
-}
-
-void share_give(struct dispatcher *d)
-{
-    if (d->moved.first != NULL)
-        queue_push_list(&d->rt->settling, &d->moved.first->node);
-    d->moved = (struct attempts){NULL, NULL};
 }

@@ -59,9 +59,9 @@ def produce(producer, topic, text, key, headers=None):
             producer.poll(0.1)
 
 
-def flood(runtime, kind, count, headers=None, subjects=None, broken=(), how=None, between=None, **data):
+def flood(runtime, kind, count, headers=None, subjects=None, broken=(), how=None, between=None, by="", **data):
     """Very many jobs of one workspace, at once; what was sent last, by its key. Those that are broken have `how` in them.
-    Behind each comes one of the kind and data that are `between`, of the same subject."""
+    Behind each comes one of the kind and data that are `between`, of the same subject. They come by the topic of the class that is `by`."""
     sent = {}
     producer = runtime.haul.servers.producer("plain")
     for i in range(count):
@@ -69,13 +69,13 @@ def flood(runtime, kind, count, headers=None, subjects=None, broken=(), how=None
         text = json.dumps(make_job(kind, {"workspace_id": "greedy", **data}, f"{runtime.haul.prefix}flood{i}", subject=subject))
         if i in broken:
             text = text.replace('"data":', f'"n": {how}, "data":')
-        produce(producer, runtime.topic, text, subject, headers)
+        produce(producer, runtime.topic + by, text, subject, headers)
         sent[subject] = text
         if between is not None:
             what, data_between = between
             data_between = {**data_between, "workspace_id": data_between["workspace_id"].format(i)}
             other = make_job(what, data_between, f"{runtime.haul.prefix}between{i}", subject=subject)
-            produce(producer, runtime.topic, json.dumps(other), subject)
+            produce(producer, runtime.topic + by, json.dumps(other), subject)
     assert producer.flush(30) == 0
     return sent
 
@@ -113,6 +113,37 @@ def test_a_lone_job_does_not_wait_behind_a_workspace_with_very_many(runtime, wor
     assert max(begun_before(runtime, job) for job in lone) < count / 2
 
 
+def send_lone(runtime, by):
+    """Ten jobs of another workspace, that come by a class's topic; that they end is waited for."""
+    lone = [f"{runtime.haul.prefix}lone{i}" for i in range(10)]
+    for job in lone:
+        text = json.dumps(make_job("noop", {"workspace_id": "lone"}, job))
+        runtime.haul.topics.produce(runtime.topic + by, text, job)
+    for job in lone:
+        runtime.haul.wait_succeeded(job)
+    return lone
+
+
+@pytest.mark.parametrize("what", [DEPEND, ORDERED], ids=["no order", "ordered"])
+def test_a_lone_bulk_job_does_not_wait_behind_a_workspace_with_very_many(runtime, what):
+    count = 6000
+    flood(runtime, count=count, by=".bulk", sleep_ms=5, **what)
+    workers = [runtime.start(HAUL_JOB_THREADS=2) for _ in range(2)]
+    lone = send_lone(runtime, ".bulk")
+    assert max(begun_before(runtime, job) for job in lone) < count / 4
+    assert moved(workers) == 0
+
+
+def test_a_lone_bulk_job_does_not_wait_behind_what_has_moved(bare_haul):
+    """Long jobs, of which the half of the buffer that is for bulk jobs would be full for minutes."""
+    count = 600
+    runtime = make_runtime(bare_haul)
+    worker = runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2)
+    flood(runtime, "depend", count, sleep_ms=400, on="x")
+    wait_for(lambda: worker.metric("haul_jobs_demoted_total") > count * 0.9, "most of it to move")
+    assert max(begun_before(runtime, job) for job in send_lone(runtime, ".bulk")) < count / 4
+
+
 def succeeded(runtime, count, name="flood"):
     """All of them, as they were sent."""
     jobs = [f"{runtime.haul.prefix}{name}{i}" for i in range(count)]
@@ -146,11 +177,12 @@ IN_THE_WAY = {"HAUL_BUFFERED_JOBS_MAX": 64, "HAUL_JOB_THREADS": 2, "HAUL_WORKSPA
 BETWEEN = "effect", {"workspace_id": "quick", "sleep_ms": 0}
 
 
-def test_what_is_left_keeps_its_order(runtime):
+@pytest.mark.parametrize("by", ["", ".bulk"], ids=["default", "bulk"])
+def test_what_is_left_keeps_its_order(runtime, by):
     """It is read past, and hardly any of it moves."""
     count = 900
     workers = [runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2) for _ in range(2)]
-    flood(runtime, "effect", count, subjects=90, sleep_ms=20)
+    flood(runtime, "effect", count, subjects=90, by=by, sleep_ms=20)
     wait_for(lambda: sum(worker.metric("haul_records_left") for worker in workers) > count / 4, "much of it to be left")
     assert_in_order(runtime, succeeded(runtime, count), 90)
     assert moved(workers) < count / 4
@@ -158,11 +190,12 @@ def test_what_is_left_keeps_its_order(runtime):
     wait_for(lambda: all(worker.metric("haul_records_left") == 0 for worker in workers), "nothing to be left")
 
 
-def test_what_is_left_outlives_its_worker(runtime):
+@pytest.mark.parametrize("by", ["", ".bulk"], ids=["default", "bulk"])
+def test_what_is_left_outlives_its_worker(runtime, by):
     """It is read again by whoever gets the partition."""
     count = 600
     first = runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2)
-    flood(runtime, "effect", count, subjects=60, sleep_ms=10)
+    flood(runtime, "effect", count, subjects=60, by=by, sleep_ms=10)
     wait_for(lambda: first.metric("haul_records_left") > count / 4, "much of it to be left")
     second = runtime.start(HAUL_BUFFERED_JOBS_MAX=64, HAUL_JOB_THREADS=2)
     wait_for(lambda: second.metric("haul_partitions_assigned") > 0, "a share of the partitions")
@@ -230,6 +263,8 @@ def test_what_does_not_stay_and_is_no_job_holds_nobody(runtime, way, how, code):
             assert runtime.haul.wait_event(job, "dead_lettered")["data"]["error"]["code"] == code
         else:
             runtime.haul.wait_succeeded(job)
+    if between is not None:
+        succeeded(runtime, count, "between")
     assert (moved(workers) > count / 4) == (way == "moved")
     assert runtime.hub.query("SELECT count(*) FROM haul.ledger WHERE finished_at IS NULL OR place IS NOT NULL") == [(0,)]
 

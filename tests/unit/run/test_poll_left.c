@@ -185,6 +185,95 @@ static void what_has_no_room_comes_back_to_move(void)
     end(stage);
 }
 
+static struct stage *begin_bulk(void)
+{
+    struct stage *stage = begin();
+    partition_of(stage)->priority = JOB_BULK;
+    stage->poller.consumer = stage->front;
+    return stage;
+}
+
+static void set_over_bulk(struct stage *stage, size_t slot, const char *workspace, int credit)
+{
+    stage->rt.over[slot].workspace = share_number(attempt_number_of(slice_of(workspace)), true);
+    stage->rt.over[slot].credit = credit;
+    stage->rt.over_bulk_count = 1;
+}
+
+/* Too much of the one class says nothing of the other. */
+static void each_class_for_itself(void)
+{
+    struct stage *stage = begin_bulk();
+    set_over(stage, 0, "greedy", 0);
+    come(stage, "ordered", "greedy");
+    come(stage, "plain", "greedy");
+    CHECK_TEXT(given(stage), "0 1");
+    set_over_bulk(stage, 1, "greedy", 0);
+    come(stage, "plain", "greedy");
+    come(stage, "plain", "small");
+    come(stage, "ordered", "greedy");
+    CHECK_TEXT(given(stage), "3");
+    CHECK_INT(stage->rt.over[0].left, 0);
+    CHECK_INT(stage->rt.over[1].left, 2);
+    partition_of(stage)->priority = JOB_DEFAULT;
+    stage->rt.over[0].workspace = 0;
+    stage->rt.over_count = 0;
+    come(stage, "plain", "greedy");
+    CHECK_TEXT(given(stage), "5");
+    end(stage);
+}
+
+/* The half that is for bulk jobs is full: what is to be left is read past all the same. */
+static void what_is_left_needs_no_room(void)
+{
+    struct stage *stage = begin_bulk();
+    metric_set(&stage->rt.metrics.buffered_bulk, 50);
+    set_over_bulk(stage, 0, "greedy", 0);
+    come(stage, "plain", "greedy");
+    come(stage, "plain", "small"); /* of the quarter more */
+    CHECK_TEXT(given(stage), "1");
+    metric_set(&stage->rt.metrics.buffered_bulk, 62);
+    come(stage, "plain", "greedy");
+    CHECK_INT(stage->poller.left.count, 2);
+    CHECK(partition_of(stage)->held_head == NULL);
+    come(stage, "plain", "small");
+    CHECK(partition_of(stage)->held_head != NULL);
+    stage->rt.over[0].credit = 9;
+    CHECK(!poller_read_left(&stage->poller));
+    metric_set(&stage->rt.metrics.buffered_bulk, 58);
+    poller_try_held(&stage->poller);
+    CHECK(partition_of(stage)->held_head == NULL);
+    CHECK_TEXT(given(stage), "3");
+    CHECK(poller_read_left(&stage->poller));
+    CHECK_TEXT(given(stage), "0b 2b");
+    end(stage);
+}
+
+/* What is in the way of another's comes back beyond its credit, one at a time. */
+static void bulk_jobs_do_not_move(void)
+{
+    struct stage *stage = begin_bulk();
+    struct delivery held = {0};
+    set_over_bulk(stage, 0, "greedy", 0);
+    set_over_bulk(stage, 1, "other", 1);
+    come(stage, "plain", "greedy");
+    come(stage, "ordered", "greedy");
+    come(stage, "plain", "other");
+    stage->poller.is_idle = true;
+    CHECK(poller_read_left(&stage->poller));
+    CHECK_TEXT(given(stage), "0b");
+    CHECK_INT(stage->rt.over[0].credit, -1);
+    partition_of(stage)->held_head = &held;
+    CHECK(!poller_read_left(&stage->poller));
+    partition_of(stage)->held_head = NULL;
+    CHECK_TEXT(given(stage), "");
+    stage->rt.over[0].credit = 1;
+    CHECK(poller_read_left(&stage->poller));
+    CHECK_TEXT(given(stage), "1b 2b");
+    CHECK_INT(stage->poller.passing, 0);
+    end(stage);
+}
+
 /* Too old to be kept: it counts as complete, when a second look does not find it either. */
 static void what_is_gone_is_complete(void)
 {
@@ -290,6 +379,9 @@ static CU_TestInfo tests[] = {
     {"what is too much is left", what_is_too_much_is_left},
     {"it comes back in order as there is room", it_comes_back_in_order_as_there_is_room},
     {"what has no room comes back to move", what_has_no_room_comes_back_to_move},
+    {"each class for itself", each_class_for_itself},
+    {"what is left needs no room", what_is_left_needs_no_room},
+    {"bulk jobs do not move", bulk_jobs_do_not_move},
     {"what is gone is complete", what_is_gone_is_complete},
     {"another assignment forgets it", another_assignment_forgets_it},
     {"so many workspaces and no more", so_many_workspaces_and_no_more},

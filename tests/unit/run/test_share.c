@@ -288,6 +288,99 @@ static void bulk_jobs_count_for_nothing(void)
     end(stage);
 }
 
+/* They stay: true means that their workspace has too much of them. */
+static bool is_over_by_bulk(struct stage *stage, uint64_t tenant, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct attempt *a = arrive(stage, tenant);
+        a->delivery->priority = JOB_BULK;
+        a->item.priority = FAIR_BULK;
+        a->item.is_aside = true;
+        metric_add(&stage->rt.metrics.buffered_bulk, 1);
+        CHECK(!decide(stage, a) && a->plan.kind == PLAN_NONE);
+    }
+    return share_is_over(&stage->rt, share_number(tenant, true));
+}
+
+/* Of 60 one has 30, then each of two 20; and the one more that is looked at. */
+static void the_bulk_half_is_shared(void)
+{
+    struct stage *stage = begin(100 * MS);
+    CHECK_INT(share_bulk_max(&stage->rt), 60);
+    CHECK(!is_over_by_bulk(stage, 1, 31) && !share_is_any_bulk_over(&stage->rt));
+    CHECK_INT(share_bulk_limit(&stage->rt), 60);
+    CHECK(is_over_by_bulk(stage, 1, 1) && share_is_any_bulk_over(&stage->rt));
+    CHECK_INT(share_bulk_limit(&stage->rt), 75);
+    CHECK(!share_is_over(&stage->rt, 1) && !share_is_any_over(&stage->rt));
+    CHECK(!is_over_by_bulk(stage, 2, 21));
+    CHECK(is_over_by_bulk(stage, 2, 1));
+    CHECK_INT(given(stage), 0);
+    CHECK_INT(share_number(share_number(7, true), true), 7);
+    CHECK(share_number(7, true) != 7 && share_number(7, false) == 7);
+    end(stage);
+}
+
+/* Then that is known as soon as the pace is, and who comes has a share all the same. */
+static void who_has_filled_the_bulk_half_is_known(void)
+{
+    struct stage *stage = begin(0);
+    CHECK(!is_over_by_bulk(stage, 1, 60));
+    share_make_room(&stage->d);
+    CHECK(!share_is_any_bulk_over(&stage->rt));
+    stage->d.pace.mean_us = 100 * MS;
+    stage->d.room_due_us = 0;
+    share_make_room(&stage->d);
+    CHECK(share_is_over(&stage->rt, share_number(1, true)));
+    CHECK_INT(given(stage), 0);
+    CHECK_INT(fair_tenant_aside(&stage->d.fair, 1), 60);
+    CHECK(!is_over_by_bulk(stage, 2, 15));
+    end(stage);
+}
+
+/* Those of the other classes run before. */
+static void bulk_jobs_wait_for_all(void)
+{
+    struct stage *stage = begin(MS);
+    CHECK(!is_over_by_bulk(stage, 1, 40));
+    metric_set(&stage->rt.metrics.jobs_waiting[JOB_BULK], 900);
+    CHECK(!is_over_by_bulk(stage, 1, 1));
+    metric_set(&stage->rt.metrics.jobs_waiting[JOB_DEFAULT], 300);
+    CHECK(is_over_by_bulk(stage, 1, 1));
+    end(stage);
+}
+
+/* As much as is within a share, and at least one. */
+static void what_was_left_of_bulk_jobs_has_credit(void)
+{
+    struct stage *stage = begin(100 * MS);
+    struct runtime *rt = &stage->rt;
+    struct delivery delivery = {.over_slot = DELIVERY_NOT_RETURNING};
+    uint64_t number = share_number(1, true);
+    CHECK(is_over_by_bulk(stage, 1, 32));
+    share_note_left(rt, number, 9);
+    share_look(&stage->d);
+    CHECK(!share_may_return(rt, number) && share_may_return(rt, 1));
+    for (size_t i = 0; i < 32; i++) {
+        CHECK(fair_remove(&stage->d.fair, &stage->attempts[i].item));
+        metric_add(&rt->metrics.buffered, -1);
+    }
+    metric_set(&rt->metrics.buffered_bulk, 60); /* of others, that run */
+    share_look(&stage->d);
+    CHECK_INT(rt->over[0].credit, 30); /* the half is all its own */
+    metric_set(&rt->metrics.buffered_bulk, 0);
+    stage->conf.buffered_jobs_max = 1;
+    share_look(&stage->d);
+    CHECK_INT(rt->over[0].credit, 1);
+    CHECK(share_take_credit(rt, &delivery, number) && !share_take_credit(rt, &delivery, number));
+    share_take_beyond(rt, &delivery, number);
+    CHECK_INT(rt->over[0].returning, 2);
+    CHECK_INT(rt->over[0].credit, -1);
+    share_note_left(rt, number, -9);
+    share_look(&stage->d);
+    CHECK(!share_is_any_bulk_over(rt) && !share_is_over(rt, number));
+    end(stage);
+}
+
 static void the_newest_make_room(void)
 {
     struct stage *stage = begin(0);
@@ -351,6 +444,10 @@ static CU_TestInfo tests[] = {
     {"what comes back needs no place", what_comes_back_needs_no_place},
     {"ordered ones stay when the table is full", ordered_ones_stay_when_the_table_is_full},
     {"bulk jobs count for nothing", bulk_jobs_count_for_nothing},
+    {"the bulk half is shared", the_bulk_half_is_shared},
+    {"who has filled the bulk half is known", who_has_filled_the_bulk_half_is_known},
+    {"bulk jobs wait for all", bulk_jobs_wait_for_all},
+    {"what was left of bulk jobs has credit", what_was_left_of_bulk_jobs_has_credit},
     {"the newest make room", the_newest_make_room},
     {"who has too much is known until it has half", who_has_too_much_is_known_until_it_has_half},
     {"who is worked off soon has not too much", who_is_worked_off_soon_has_not_too_much},
