@@ -12,19 +12,21 @@
 
 bool fairness_is_urgent(const struct job *job)
 {
-    return scenario.crowd == CROWD_FLOOD ? job->workspace > 0 : job->topic == topics_of_jobs[1];
+    return scenario.crowd == CROWD_MANY ? job->topic == topics_of_jobs[1] : job->workspace > 0;
 }
 
 static void judge_wait(const struct job *job)
 {
-    bool is_flood = scenario.crowd == CROWD_FLOOD;
+    static const char *const rules[] = {[CROWD_FLOOD] = "starved by a flood",
+                                        [CROWD_BULK_FLOOD] = "starved by a bulk flood",
+                                        [CROWD_MANY] = "starved by a lower class"};
+    bool is_flood = scenario.crowd != CROWD_MANY;
     int64_t least_us = is_flood ? FLOOD_WAIT_US : CLASS_WAIT_US;
     int64_t turns_us = (is_flood ? FLOOD_TURNS : CLASS_TURNS) * scenario.work_max_us;
     int64_t waited_us = world_us - job->produced_us;
     if (scenario.crowd != CROWD_NONE && fairness_is_urgent(job) && waited_us > least_us + turns_us)
-        violation(job, is_flood ? "starved by a flood" : "starved by a lower class",
-                  "%s of workspace %d begins after %.3f s", job->id, job->workspace,
-                  (double)waited_us / (double)SECOND);
+        violation(job, rules[scenario.crowd], "%s of workspace %d begins after %.3f s", job->id,
+                  job->workspace, (double)waited_us / (double)SECOND);
 }
 
 /* Where leases are forgotten or expire, only those that stood since they were taken tell. */

@@ -48,19 +48,23 @@ static void make_job(struct job *job, int number)
     (void)snprintf(job->id, sizeof job->id, "%c%d", job->kind == KIND_JUNK ? 'x' : 'j', number);
 }
 
-/* In a flood one job in eight is of a workspace that has no other. Else some of the interactive
- * class are among many of the default one, which are of many workspaces. */
+/* In a flood one job in eight is of a workspace that has no other; in one of bulk jobs all are
+ * such. Else some of the interactive class are among many of the default one, which are of many
+ * workspaces. */
 static void make_crowded(struct job *job, int number)
 {
-    bool is_lone = scenario.crowd == CROWD_FLOOD ? chance(125000) : chance(60000);
-    bool is_interactive = scenario.crowd == CROWD_FLOOD ? is_lone && chance(500000) : is_lone;
-    int others = scenario.crowd == CROWD_FLOOD ? 1 : CROWD_WORKSPACES;
+    bool is_flood = scenario.crowd != CROWD_MANY;
+    bool is_lone = is_flood ? chance(125000) : chance(60000);
+    bool is_interactive = is_flood ? is_lone && chance(500000) : is_lone;
+    int others = is_flood ? 1 : CROWD_WORKSPACES;
     *job = (struct job){.number = number,
                         .kind = KIND_FREE,
                         .how = HOW_OK,
                         .work_us = scenario.work_max_us,
                         .workspace = is_lone ? others + number : number % others,
                         .topic = topics_of_jobs[is_interactive]};
+    if (scenario.crowd == CROWD_BULK_FLOOD)
+        job->topic = topics_of_jobs[2];
     (void)snprintf(job->id, sizeof job->id, "j%d", number);
 }
 
@@ -99,8 +103,10 @@ static void produce(void *arg, uint64_t token)
                    job->workspace, (long long)job->work_us, job->needs, more);
     if (job->kind == KIND_JUNK)
         (void)snprintf(text, sizeof text, "junk %s\"", job->id);
-    if (job->topic == NULL)
-        job->topic = topics_of_jobs[job->order_key > 0 ? 0 : dice(5) % 3];
+    if (job->topic == NULL && job->order_key > 0)
+        job->topic = topics_of_jobs[scenario.seed % 3 == 0 ? 2 : 0]; /* all of a key by one */
+    else if (job->topic == NULL)
+        job->topic = topics_of_jobs[dice(5) % 3];
     struct kafka_record record = {
         .topic = job->topic, .key = slice_of(key), .value = slice_of(text)};
     job->is_produced = true;

@@ -77,16 +77,17 @@ static void make_crowds(void)
 {
     struct scenario *s = &scenario;
     const struct scenario drawn = *s;
-    bool is_flood = chance(500000);
+    enum crowd crowd = (enum crowd)dice_between(CROWD_FLOOD, CROWD_MANY);
     *s = (struct scenario){
         .seed = drawn.seed,
-        .crowd = is_flood ? CROWD_FLOOD : CROWD_MANY,
+        .crowd = crowd,
         .process_count = drawn.process_count,
         .job_threads = drawn.job_threads,
         .partitions = drawn.partitions,
         .side_partitions = drawn.side_partitions,
         .job_count = (int)dice_between(120, 250),
-        .buffered_max = is_flood ? (int)dice_between(16, 64) : 512, /* where the queue is */
+        .buffered_max = crowd == CROWD_MANY ? 512 /* where the queue is */
+                                            : (int)dice_between(16, 64),
         .workspace_max = drawn.workspace_max,
         .max_starts = drawn.max_starts,
         .retry_scale_percent = drawn.retry_scale_percent,

@@ -40,15 +40,21 @@ MUTATIONS = {
          "    return outbox_send(&rt->outbox, &record, NULL, err);"),
     "ordered jobs pass on":
         ("order",
-         "poll_pass.c", "    if (look->kind->kind->ordered || !share_is_over", "    if (!share_is_over"),
+         "poll_pass.c", "    if (look->kind->kind->ordered || delivery_is_bulk", "    if (delivery_is_bulk"),
     "what is left is complete":
         ("passed over",
          "poll_left.c", "    offset_map_leave(&partition->map, delivery->message.offset);",
          "    (void)offset_map_complete(&partition->map, delivery->message.offset);"),
     "what comes behind those that are left is given out":
         ("order",
-         "poll_left.c", "    if (!is_behind && !share_is_over(poller->rt, look->tenant))",
-         "    if (share_may_return(poller->rt, look->tenant))"),
+         "poll_left.c", "    if (!is_behind && !share_is_over(poller->rt, look->share))",
+         "    if (share_may_return(poller->rt, look->share))"),
+    "bulk jobs are not left":
+        ("starved by a bulk flood",
+         "poll_in.c", "? share_is_any_bulk_over(poller->rt)\n", "? false\n"),
+    "who has filled the bulk jobs' half leaves no room for others":
+        ("starved by a bulk flood",
+         "share_table.c", "? max + num_max_i64(max / 4, 1) : max;", "? max : max;"),
     "what is not plain is given out before those that are left":
         ("order",
          "look.c", "ret_look, &glance) || look_closely(rt, record, ret_look);", "ret_look, &glance);"),
@@ -288,20 +294,20 @@ MUTATIONS = {
          "        if (lease.job_id == NULL || (slot->lease->cap != NULL && lease.cap == NULL))",
          "        lease.cap = NULL;\n        if (lease.job_id == NULL)"),
     "a workspace goes on until it has nothing left":
-        ("starved by a flood",
+        ("starved by a flood|starved by a bulk flood",
          "../model/fair.c", "        fair->rings[priority] = lane->next;\n", ""),
     "all workspaces stand in one line":
-        ("starved by a flood|starved by a lower class",
+        ("starved by a flood|starved by a bulk flood|starved by a lower class",
          "attempt.c", "    a->item.tenant = attempt_number_of(slice_of(a->workspace_id));", "    a->item.tenant = 1;"),
     "all jobs are of one class":
         ("starved by a lower class",
          "attempt.c", "(enum fair_priority)priority_of(a)", "((void)priority_of, FAIR_DEFAULT)"),
     "nobody has more than a share":
-        ("starved by a flood",
+        ("starved by a flood|starved by a bulk flood",
          "share.c", "return turns * pace_mean_us(&d->pace) > ", "return (void)turns, 0 > "),
     "a cap that others use up makes nothing long":
-        ("starved by a flood",
-         "share.c", "    if (is_refused(d, tenant))\n", "    if (is_refused(d, tenant) && d == NULL)\n"),
+        ("starved by a flood|starved by a bulk flood",
+         "share.c", "    if (is_refused(d, who.tenant))\n", "    if (is_refused(d, who.tenant) && d == NULL)\n"),
     "offsets that nobody reads are waited for":
         ("hang",
          "../model/offset_map.c", "map->incomplete == 0 ? offset : map->committed", "map->committed"),

@@ -48,8 +48,13 @@ struct scenario {
     int breaker_minimum, rate, rate_burst;
     int64_t breaker_open_ms;
     bool is_outside_alone; /* nothing else fails that would explain what a breaker lets through */
-    enum crowd { CROWD_NONE, CROWD_FLOOD, CROWD_MANY } crowd; /* not none: nothing fails at all */
-    unsigned call_stops, call_kills;                          /* the process that makes the call */
+    enum crowd {
+        CROWD_NONE,
+        CROWD_FLOOD,
+        CROWD_BULK_FLOOD,
+        CROWD_MANY
+    } crowd;                         /* not none: nothing fails at all */
+    unsigned call_stops, call_kills; /* the process that makes the call */
     unsigned run_retry, run_throttled, run_permanent, run_outage, run_fenced, run_dies, run_bug;
     /* How often each fault comes, in seconds between two; 0 = never. */
     double kill_s, term_s, stop_s, broker_s, redis_s, flush_s, hub_s, cancel_s, clock_s, member_s,
