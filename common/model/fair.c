@@ -302,17 +302,6 @@ size_t fair_tenant_backlog(const struct fair *fair, uint64_t tenant)
     return found == NULL ? 0 : found->queued - found->aside;
 }
 
-size_t fair_tenant_aside(const struct fair *fair, uint64_t tenant)
-{
-    const struct fair_tenant *found = fair_tenant_find(fair, tenant);
-    return found == NULL ? 0 : found->aside;
-}
-
-size_t fair_aside_tenants(const struct fair *fair)
-{
-    return fair->aside_tenants;
-}
-
 size_t fair_tenant_in_flight(const struct fair *fair, uint64_t tenant)
 {
     const struct fair_tenant *found = fair_tenant_find(fair, tenant);

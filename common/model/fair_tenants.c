@@ -120,6 +120,17 @@ struct fair_tenant *fair_tenant_find(const struct fair *fair, uint64_t tenant)
     return (struct fair_tenant *)fair_table_find(&fair->tenants, tenant);
 }
 
+size_t fair_tenant_aside(const struct fair *fair, uint64_t tenant)
+{
+    const struct fair_tenant *found = fair_tenant_find(fair, tenant);
+    return found == NULL ? 0 : found->aside;
+}
+
+size_t fair_aside_tenants(const struct fair *fair)
+{
+    return fair->aside_tenants;
+}
+
 struct most {
     bool is_aside;
     size_t count;
