@@ -7,6 +7,7 @@
 #include "run/share.h"
 
 #define SEEK_TIMEOUT_MS 2000
+#define BULK_HELD_MAX 256 /* records in hand, for which there is no room yet */
 #define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 
 void poller_give_out(struct poller *poller, struct delivery *delivery)
@@ -172,7 +173,9 @@ void poller_take(struct poller *poller, struct kafka_message *message)
         delivery->not_before_us = read_not_before(&delivery->message);
     if (partition->held_head != NULL || !admit(poller, partition, delivery)) {
         partitions_hold(&poller->table, partition, delivery);
-        poller_pause(poller, partition, true);
+        /* Room for bulk jobs comes again soon, and what a pause throws away is fetched again. */
+        if (!delivery_is_bulk(delivery) || poller->table.held >= BULK_HELD_MAX)
+            poller_pause(poller, partition, true);
     }
 }
 
