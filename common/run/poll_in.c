@@ -7,7 +7,7 @@
 #include "run/share.h"
 
 #define SEEK_TIMEOUT_MS 2000
-#define BULK_HELD_MAX 256 /* records in hand, for which there is no room yet */
+#define BULK_HELD_MAX 256           /* records in hand, for which there is no room yet */
 #define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 
 void poller_give_out(struct poller *poller, struct delivery *delivery)
