@@ -19,7 +19,7 @@ STATES = ("accepted", "started", "succeeded")  # what is told of every job
 TIMEOUT_S = 240
 WATCH_S, EVENTS_WAIT_S = 0.02, 10
 # For throughput: work in large batches, so many jobs taken that no batch waits for the next one.
-SETTINGS = {"HAUL_JOB_THREADS": 2, "HAUL_BUFFERED_JOBS_MAX": 2048, "HAUL_COMMIT_INTERVAL_MS": 500,
+SETTINGS = {"HAUL_JOB_THREADS": 2, "HAUL_BUFFERED_JOBS_MAX": 3072, "HAUL_COMMIT_INTERVAL_MS": 500,
             "HAUL_LOG_LEVEL": "warn"}
 LATENCY_JOBS, LATENCY_WARM, LATENCY_GAP_S = 1500, 200, 0.01
 IDLE_S = 3
