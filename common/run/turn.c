@@ -71,12 +71,17 @@ static void come(struct dispatcher *d, struct line_item *item)
     (void)line_add(&d->line, &a->turn); /* it had room */
 }
 
-void turn_next(struct dispatcher *d, const struct attempt *ended)
+/* What moves, or was put back as it was, changes nothing for those behind it. */
+static bool may_have_ended(const struct attempt *a)
 {
-    if (d->line.first == NULL || ended->item.order_key == 0 ||
-        ended->claimed.verdict == LEDGER_BEHIND)
+    return a->item.order_key != 0 && (a->in_ledger || a->plan.kind == PLAN_TELL);
+}
+
+void turn_next(struct dispatcher *d, const struct attempt *over)
+{
+    if (d->line.first == NULL || !may_have_ended(over))
         return;
-    struct line_item *item = line_call(&d->line, ended->item.order_key, clock_monotonic_us());
+    struct line_item *item = line_call(&d->line, over->item.order_key, clock_monotonic_us());
     if (item != NULL)
         come(d, item);
 }

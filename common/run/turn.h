@@ -24,8 +24,8 @@ void turn_init(struct dispatcher *d);
  * to be given up. */
 void turn_await(struct dispatcher *d, struct attempt *a);
 
-/* One has ended, or was put back: the next of its subject goes to the fair queue. */
-void turn_next(struct dispatcher *d, const struct attempt *ended);
+/* One is over: if it may have ended, the next of its subject goes to the fair queue. */
+void turn_next(struct dispatcher *d, const struct attempt *over);
 
 /* Those that are due go there too. */
 void turn_look(struct dispatcher *d);
