@@ -6,12 +6,13 @@
 
 #define SOON_US (5 * US_PER_S)
 #define STAY_US (10 * US_PER_S) /* then its offset is to be complete for once */
-#define PART 4                  /* this part of the buffer at most */
+#define PART 4                  /* this part of the buffer at most, */
+#define MOST 1024               /* and so many: they are looked through for each that comes */
 #define MEMORY_US (200 * US_PER_MS)
 
 void turn_init(struct dispatcher *d)
 {
-    line_init(&d->line, (size_t)d->rt->conf->buffered_jobs_max / PART);
+    line_init(&d->line, (size_t)num_min_i64(d->rt->conf->buffered_jobs_max / PART, MOST));
 }
 
 /* By a retry topic. What waits for long comes by its own time. */

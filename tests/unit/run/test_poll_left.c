@@ -249,6 +249,26 @@ static void what_is_left_needs_no_room(void)
     end(stage);
 }
 
+/* What has been fetched waits in hand, a part of it at a time; then nothing more is. */
+static void a_full_half_is_not_paused_at_once(void)
+{
+    struct stage *stage = begin_bulk();
+    int in_hand = 0;
+    metric_set(&stage->rt.metrics.buffered_bulk, 50);
+    while (!partition_of(stage)->is_paused && in_hand++ < 1000)
+        come(stage, "plain", "w");
+    CHECK_INT(in_hand, 256);
+    CHECK_TEXT(given(stage), "");
+    for (int i = 0; i < 6; i++) {
+        metric_set(&stage->rt.metrics.buffered_bulk, 0);
+        CHECK(partition_of(stage)->is_paused && partition_of(stage)->held_head != NULL);
+        poller_try_held(&stage->poller);
+        (void)given(stage);
+    }
+    CHECK(!partition_of(stage)->is_paused && partition_of(stage)->held_head == NULL);
+    end(stage);
+}
+
 /* What is in the way of another's comes back beyond its credit, one at a time. */
 static void bulk_jobs_do_not_move(void)
 {
@@ -381,6 +401,7 @@ static CU_TestInfo tests[] = {
     {"what has no room comes back to move", what_has_no_room_comes_back_to_move},
     {"each class for itself", each_class_for_itself},
     {"what is left needs no room", what_is_left_needs_no_room},
+    {"a full half is not paused at once", a_full_half_is_not_paused_at_once},
     {"bulk jobs do not move", bulk_jobs_do_not_move},
     {"what is gone is complete", what_is_gone_is_complete},
     {"another assignment forgets it", another_assignment_forgets_it},
