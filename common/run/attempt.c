@@ -13,14 +13,13 @@
 #define WORKSPACE_BYTES_MAX ((size_t)4 * JOB_WORKSPACE_MAX)
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 /* Attempts that are kept for reuse: under load nearly all, or each job would take and give two
- * blocks too large for the heap's caches; at rest as many as a burst of records. None where
- * AddressSanitizer looks for the use of one that is over. */
+ * blocks too large for the heap's caches; at rest ATTEMPTS_AT_REST. None where AddressSanitizer
+ * looks for the use of one that is over. */
 #ifdef __SANITIZE_ADDRESS__
 #define SPARE_MAX 0
 #else
 #define SPARE_MAX 2048
 #endif
-#define SPARE_AT_REST 256
 
 /* Nothing of the record is known (any more). */
 static void forget_record(struct attempt *a)
@@ -90,7 +89,7 @@ static void keep_spare(struct runtime *rt, size_t count)
 
 void attempts_rest(struct runtime *rt)
 {
-    keep_spare(rt, SPARE_AT_REST);
+    keep_spare(rt, ATTEMPTS_AT_REST);
 }
 
 void attempts_forget_spare(struct runtime *rt)

@@ -20,6 +20,7 @@
 #include "run/runtime.h"
 
 #define ATTEMPTS_DEFAULT 8
+#define ATTEMPTS_AT_REST 256  /* as many as that in the buffer are no load */
 #define SEQUENCE_STEP 1000000 /* numbers of events, for each start of a job */
 
 /* What becomes of the job. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "run/heap.h"
 #include "run/share.h"
 #include "run/thread.h"
 #include "run/turn.h"
@@ -12,6 +13,7 @@
 #define COMPANY_US 1000                /* how long */
 #define CLOCK_WAIT_US (20 * US_PER_MS) /* until the hub's time is known */
 #define IDLE_US (200 * US_PER_MS)
+#define MEMORY_US (10 * US_PER_S)
 
 /* ---- what the other threads tell ---- */
 
@@ -167,6 +169,20 @@ static void look_for_stale(struct dispatcher *d)
         drop_stale(d);
 }
 
+/* Under load memory is kept, as the next job will take it. With little to do it is not: what a
+ * burst took goes back, some seconds after it. */
+static void look_at_memory(struct dispatcher *d)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (now_us < d->memory_due_us)
+        return;
+    d->memory_due_us = now_us + MEMORY_US;
+    if (metric_get(&d->rt->metrics.buffered) > ATTEMPTS_AT_REST)
+        return;
+    attempts_rest(d->rt);
+    heap_give_back();
+}
+
 static void go_round(struct dispatcher *d)
 {
     struct runtime *rt = d->rt;
@@ -184,8 +200,7 @@ static void go_round(struct dispatcher *d)
     if (dispatch_lookahead(rt) >= BUSY_LOOKAHEAD && queue_count(&rt->runnable) > 0)
         clock_sleep_us(COMPANY_US);
     take_inbox(d, has_handed ? 0 : wait_us(d));
-    if (metric_get(&rt->metrics.buffered) == 0)
-        attempts_rest(rt);
+    look_at_memory(d);
     look_for_stale(d); /* who revokes waits for it, and the hub may not answer */
 }
 

@@ -46,6 +46,7 @@ struct dispatcher {
     struct pace pace;
     bool has_placed[RUNTIME_OVER_MAX]; /* what was here of rt->over when it got there */
     int64_t room_due_us;               /* monotonic; when a full buffer is looked at next */
+    int64_t memory_due_us;             /* monotonic; when it is looked what memory is kept */
 };
 
 MUST_USE enum outcome dispatch_start(struct dispatcher *d, struct runtime *rt, struct err *err);

@@ -7,6 +7,7 @@
 #include "run/dispatch.h"
 #include "run/gate.h"
 #include "run/health.h"
+#include "run/heap.h"
 #include "run/job_thread.h"
 #include "run/poll.h"
 #include "run/settler.h"
@@ -14,7 +15,6 @@
 
 #include "model/job.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +22,6 @@
 
 #define CONF_BYTES ((size_t)4 << 20)
 #define BREAKERS_REFRESH_MS 500
-#define HEAP_MMAP_BYTES (256 << 10)
-#define HEAP_TRIM_BYTES (2 << 20)
-#define HEAP_ARENAS 2
 
 extern char **environ;
 
@@ -272,27 +269,13 @@ static int start_and_run(struct runtime *rt, struct arena *arena, struct err *er
     return status;
 }
 
-/*
- * The heap learns from a large block that was freed to keep such blocks, for the thread that freed
- * it: a job's batches would stay with every thread that ever had some. Told a threshold, it gives
- * them back, and memory is what the running jobs need. A little is kept: to give back and to take
- * again what each handful of small jobs needs costs more than the jobs. What one thread allocates
- * another frees here: with a heap for each thread all of them would grow.
- */
-static void keep_heap_flat(void)
-{
-    (void)mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES);
-    (void)mallopt(M_ARENA_MAX, HEAP_ARENAS);
-}
-
 static int run_worker(const struct worker *worker, struct configuration *c, struct err *err)
 {
     struct runtime rt = {.worker = worker, .conf = c->run};
     rt.process.config = worker->config == NULL ? NULL : c->values + c->table.second_offset;
     log_init(worker->name, (enum log_level)c->run->log_level);
     signals_install();
-    keep_heap_flat();
+    heap_init();
     int status = WORKER_EXIT_CONFIG;
     if (open_process(&rt, &c->arena, err) == OUTCOME_OK)
         status = start_and_run(&rt, &c->arena, err);

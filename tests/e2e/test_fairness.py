@@ -1,4 +1,4 @@
-"""What a workspace may take of the fleet, over two worker processes."""
+"""What a workspace may take of the fleet, over two worker processes, and what its bursts leave."""
 
 import json
 import os
@@ -301,6 +301,17 @@ def test_a_burst_of_long_jobs_makes_room(bare_haul):
     # A minute's work is before it.
     assert time.monotonic() - began < 10
     assert worker.metric("haul_jobs_demoted_total") > 200
+
+
+def test_the_memory_of_a_burst_is_given_back(runtime):
+    count = 8000
+    worker = runtime.start(HAUL_BUFFERED_JOBS_MAX=4096)
+    runtime.haul.wait_succeeded(runtime.send())
+    before = worker.memory_kib("VmRSS")
+    flood(runtime, "noop", count)
+    wait_for(lambda: worker.metric("haul_job_attempts_total", kind="noop", outcome="succeeded") == count, "the burst's end")
+    peak = worker.memory_kib()
+    wait_for(lambda: worker.memory_kib("VmRSS") - before < (peak - before) / 2, "what it took to be given back")
 
 
 def ends(runtime, jobs):

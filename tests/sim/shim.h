@@ -26,6 +26,7 @@ void sim_free(void *bytes);
 #define realloc sim_realloc
 #define free sim_free
 #define mallopt(what, value) ((void)(what), (void)(value), 1)
+#define malloc_trim(pad) ((void)(pad), 1)
 
 /* ---- time ---- */
 int sim_clock_gettime(clockid_t id, struct timespec *now);
