@@ -242,7 +242,8 @@ def test_a_map_that_is_full_makes_room(bare_haul):
     runtime = make_runtime(bare_haul, partitions=1)
     worker = runtime.start(HAUL_JOB_THREADS=2, HAUL_WORKSPACE_JOBS_MAX=1)
     flood(runtime, "effect", count, subjects=100, sleep_ms=20, between=("idle", {"workspace_id": "w{}"}))
-    wait_for(lambda: worker.metric("haul_job_attempts_total", kind="idle", outcome="succeeded") == count, "the others")
+    wait_for(lambda: worker.metric("haul_job_attempts_total", kind="idle", outcome="succeeded") == count, "the others",
+             timeout_s=60)
     assert worker.metric("haul_jobs_demoted_total") > 1000
     worker.stop()
     longest = max(len(text) for _, (_, text) in read_commits(runtime.haul.topics, runtime.group))
@@ -303,6 +304,7 @@ def test_a_burst_of_long_jobs_makes_room(bare_haul):
     assert worker.metric("haul_jobs_demoted_total") > 200
 
 
+@pytest.mark.memory
 def test_the_memory_of_a_burst_is_given_back(runtime):
     count = 8000
     worker = runtime.start(HAUL_BUFFERED_JOBS_MAX=4096)

@@ -51,7 +51,8 @@ def presets_of(group, fast):
     """The builds that a group runs on."""
     tested = ["ci"] if fast else ["asan"]
     return {"unit": ["ci"] if fast else ["ci", "asan"], "house": ["ci"], "harness": [],
-            "sim": ["ci"], "contract": tested, "e2e": tested, "chaos": tested}.get(group, [group])
+            "sim": ["ci"], "contract": tested, "e2e": ["ci"] if fast else ["asan", "ci"],
+            "chaos": tested}.get(group, [group])
 
 
 class Builds:
@@ -133,15 +134,15 @@ class Plan:
                 count_tap(program.name, ran, self.results)
         self.results.end()
 
-    def scripts(self, group, preset="", env=None):
-        """All pytest tests of a folder of tests/."""
+    def scripts(self, group, preset="", env=None, marked=""):
+        """All pytest tests of a folder of tests/; marked: those of them alone, see tests/pytest.ini."""
         if not any((ROOT / "tests" / group).glob("test_*.py")):
             return
         if preset and not self.builds.ready(preset):
             return
         self.results.begin(f"{group} ({preset})" if preset else group)
         build_env = {"HAUL_BUILD": str(ROOT / "build" / preset)} if preset else {}
-        run_pytest(group, self.results, self.options.words, {**build_env, **(env or {})},
+        run_pytest(group, self.results, (self.options.words, marked), {**build_env, **(env or {})},
                    processes=PROCESSES if group in MOSTLY_WAIT else 1)
         self.results.end()
 
@@ -166,8 +167,10 @@ class Plan:
         self.scripts("contract", preset, self.servers.facts)
 
     def e2e(self):
-        [preset] = presets_of("e2e", self.options.fast)
-        self.scripts("e2e", preset, self.servers.facts)
+        presets = presets_of("e2e", self.options.fast)
+        marked = {"asan": "not memory", "ci": "memory"} if len(presets) > 1 else {}
+        for preset in presets:
+            self.scripts("e2e", preset, self.servers.facts, marked.get(preset, ""))
 
     def chaos(self):
         [preset] = presets_of("chaos", self.options.fast)

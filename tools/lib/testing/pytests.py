@@ -12,16 +12,16 @@ from testing.programs import run
 NOTHING_COLLECTED = 5
 
 
-def run_pytest(folder, results, words="", env=None, timeout_s=1200, processes=1):
-    """processes: that many at a time, where the tests keep apart (fixture `servers`)."""
+def run_pytest(folder, results, chosen=("", ""), env=None, timeout_s=2400, processes=1):
+    """chosen: words of their names, marks; processes: that many at a time, where the tests keep apart (fixture `servers`)."""
     with tempfile.TemporaryDirectory(prefix="haul-test-") as scratch:
         report = Path(scratch) / "report.xml"
         command = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", "--tb=short",
                    "--continue-on-collection-errors", "-o", "junit_logging=all", f"--junitxml={report}", folder]
         if processes > 1 and importlib.util.find_spec("xdist") is not None:
             command += ["-n", str(processes)]
-        if words:
-            command += ["-k", words]
+        words, marked = chosen
+        command += [*(("-k", words) if words else ()), *(("-m", marked) if marked else ())]
         ran = run(command, timeout_s, env, ROOT / "tests")
         if ran.status == NOTHING_COLLECTED:
             if not words:
