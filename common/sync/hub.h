@@ -26,7 +26,7 @@ struct hub {
 };
 
 /* The last migration that this program knows; `haul migrate` brings a hub to it. */
-#define HUB_VERSION 11
+#define HUB_VERSION 12
 
 /* PERMANENT "hub.not_migrated" when the hub's schema is missing or older than HUB_VERSION. */
 MUST_USE enum outcome hub_check_version(const struct hub *hub, struct err *err);

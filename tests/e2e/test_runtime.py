@@ -874,6 +874,7 @@ def test_a_place_is_the_job_s_to_cancel(runtime):
     place_many(runtime, "a", "b")
     assert runtime.haul.run("cancel", "a", "--json").json["verdict"] == "cancelled"
     assert verdict(runtime, "b")[0] == "run" and verdict(runtime, "a")[0] == "done"
+    assert runtime.hub.query("SELECT job_id FROM haul.ledger WHERE place IS NOT NULL") == [("b",)]
 
 
 def test_one_that_was_cancelled_before_it_came_is_among_new_ones(runtime):
@@ -881,6 +882,18 @@ def test_one_that_was_cancelled_before_it_came_is_among_new_ones(runtime):
     answers = claim_many(runtime, "a", "b", "c")
     assert set(answers) == {0, 2} and answers[0][0] == "run" and answers[2][0] == "cancelled"
     assert {(job, runtime.ledger(job).state) for job in "abc"} == {("a", "running"), ("b", "cancelled"), ("c", "running")}
+
+
+def test_who_has_ended_has_no_place(runtime):
+    """Else who asks for its turn looks past all that ever ended so of its subject."""
+    runtime.hub.query("INSERT INTO haul.cancels (job_id, actor) VALUES ('b', 'x') RETURNING job_id")
+    claim_many(runtime, "a", "b", subject="s")
+    assert [runtime.ledger(job).state for job in "ab"] == ["running", "cancelled"]
+    runtime.start()
+    for _ in range(2):
+        first = runtime.send(dedupe_key="k", members={"subject": "t"})
+    runtime.haul.wait_event(first, "cancelled")
+    assert runtime.hub.query("SELECT job_id FROM haul.ledger WHERE place IS NOT NULL") == [("a",)]
 
 
 def test_a_wait_lasts_while_it_is_looked_at(runtime):
