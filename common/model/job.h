@@ -105,6 +105,7 @@ struct job_trail {
     const char *error_class, *error_code, *error_message; /* of the last failure; NULL = none */
     int redrive_count;
     int64_t wait_fence;      /* of a parent's wake: the wait that it ends (run/fan_out); 0 = none */
+    int64_t place;           /* in the order of its subject, as the ledger said; 0 = not known */
     const char *traceparent; /* NULL = none */
 };
 
@@ -119,6 +120,7 @@ struct job_trail {
 #define JOB_HEADER_ERROR_MESSAGE "haul-error-message"
 #define JOB_HEADER_REDRIVE_COUNT "haul-redrive-count"
 #define JOB_HEADER_WAIT_FENCE "haul-wait-fence"
+#define JOB_HEADER_PLACE "haul-place"
 #define JOB_HEADER_TRACEPARENT "traceparent"
 #define JOB_ERROR_MESSAGE_MAX 1024 /* bytes */
 /* Of a job's record: key, value and headers. Its copies have headers of ours besides. */

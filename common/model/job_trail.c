@@ -8,7 +8,7 @@
 #define PARTITION_MAX INT32_MAX
 #define TRACEPARENT_LEN 55 /* 00-<32>-<16>-<2> */
 
-enum trail_type { TRAIL_INT, TRAIL_INT64, TRAIL_FENCE, TRAIL_TIME, TRAIL_TEXT };
+enum trail_type { TRAIL_INT, TRAIL_INT64, TRAIL_NUMBER, TRAIL_TIME, TRAIL_TEXT };
 
 /* One row a header: where it stands in the trail, and what it may be. */
 static const struct trail_field {
@@ -29,7 +29,8 @@ static const struct trail_field {
      JOB_ERROR_MESSAGE_MAX},
     {JOB_HEADER_REDRIVE_COUNT, TRAIL_INT, offsetof(struct job_trail, redrive_count), 0,
      REDRIVE_MAX},
-    {JOB_HEADER_WAIT_FENCE, TRAIL_FENCE, offsetof(struct job_trail, wait_fence), 1, INT64_MAX},
+    {JOB_HEADER_WAIT_FENCE, TRAIL_NUMBER, offsetof(struct job_trail, wait_fence), 1, INT64_MAX},
+    {JOB_HEADER_PLACE, TRAIL_NUMBER, offsetof(struct job_trail, place), 1, INT64_MAX},
     {JOB_HEADER_TRACEPARENT, TRAIL_TEXT, offsetof(struct job_trail, traceparent), 0, 256},
 };
 #define TRAIL_COUNT (sizeof trail_fields / sizeof trail_fields[0])
@@ -111,7 +112,7 @@ static bool is_written(const struct job_trail *trail, const struct trail_field *
         return *(const int *)at_const(trail, field) > 0;
     case TRAIL_INT64:
         return trail->first_topic != NULL;
-    case TRAIL_FENCE:
+    case TRAIL_NUMBER:
     case TRAIL_TIME:
         return *(const int64_t *)at_const(trail, field) > 0;
     case TRAIL_TEXT:
@@ -129,7 +130,7 @@ static const char *format_field(const struct job_trail *trail, const struct trai
     case TRAIL_INT:
         return arena_printf(arena, "%d", *(const int *)value);
     case TRAIL_INT64:
-    case TRAIL_FENCE:
+    case TRAIL_NUMBER:
         return arena_strndup(arena, digits, num_format_i64(*(const int64_t *)value, digits));
     case TRAIL_TIME:
         return arena_strdup(arena, clock_format(*(const int64_t *)value, digits));

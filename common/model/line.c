@@ -31,13 +31,34 @@ static struct line_item *take(struct line *line, struct line_item **at)
     return item;
 }
 
-int64_t line_wait_us(struct line *line, uint64_t order_key, int64_t head_place, int64_t now_us)
+int64_t line_wait_us(struct line *line, uint64_t order_key, int64_t head_place, int64_t due_us,
+                     int64_t now_us)
 {
     struct line_head *head = &line->heads[order_key % LINE_HEADS];
     if (head->order_key != order_key || head->place != head_place)
-        *head = (struct line_head){order_key, head_place, now_us};
+        *head = (struct line_head){order_key, head_place, now_us, now_us};
     int64_t wait_us = num_max_i64((now_us - head->since_us) / 8, LINE_AGAIN_US);
-    return num_min_i64(wait_us, LINE_WAIT_US);
+    wait_us = num_max_i64(num_min_i64(wait_us, LINE_WAIT_US), due_us);
+    head->until_us = now_us + wait_us;
+    return wait_us;
+}
+
+int64_t line_behind_us(const struct line *line, uint64_t order_key, int64_t place, int64_t now_us)
+{
+    const struct line_head *head = &line->heads[order_key % LINE_HEADS];
+    bool is_behind = head->order_key == order_key && head->place < place;
+    return is_behind ? num_max_i64(head->until_us - now_us, 0) : 0;
+}
+
+/* Until it has asked, who was called is taken for the head. */
+static void note_called(struct line *line, uint64_t order_key, const struct line_item *item,
+                        int64_t now_us)
+{
+    struct line_head *head = &line->heads[order_key % LINE_HEADS];
+    if (item != NULL)
+        *head = (struct line_head){order_key, item->place, now_us, now_us + LINE_AGAIN_US};
+    else if (head->order_key == order_key)
+        *head = (struct line_head){0};
 }
 
 int64_t line_return_us(struct line *line, int64_t now_us)
@@ -81,7 +102,11 @@ struct line_item *line_call(struct line *line, uint64_t order_key, int64_t now_u
     struct line_item **at = &line->first;
     while (*at != NULL && (*at)->order_key < order_key)
         at = &(*at)->next;
-    return *at == NULL || (*at)->order_key != order_key ? NULL : take_first(line, at, now_us);
+    struct line_item *item = NULL;
+    if (*at != NULL && (*at)->order_key == order_key)
+        item = take_first(line, at, now_us);
+    note_called(line, order_key, item, now_us);
+    return item;
 }
 
 struct line_item *line_take_due(struct line *line, int64_t now_us)

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "run/look.h"
 #include "run/share.h"
+#include "run/turn.h"
 
 #define MEMORY_US (200 * US_PER_MS) /* until memory may be there again */
 
@@ -26,7 +27,7 @@ void dispatch_admit(struct dispatcher *d, struct attempt *a)
         return; /* it waits for the others of this round */
     if (a->is_glanced && attempt_decode(a, &err) != OUTCOME_OK)
         again_with_memory(a);
-    else if (fair_push(&d->fair, &a->item, &err) != OUTCOME_OK)
+    else if (!turn_takes(d, a) && fair_push(&d->fair, &a->item, &err) != OUTCOME_OK)
         again_with_memory(a);
 }
 

@@ -68,7 +68,7 @@ static enum outcome send_dead_letter(struct attempt *a, const struct err *error,
     trail_error(a, error);
     a->trail.attempt = a->number;
     a->trail.redrive_count = a->redrive_count;
-    a->trail.not_before_us = a->trail.wait_fence = 0;
+    a->trail.not_before_us = a->trail.wait_fence = a->trail.place = 0;
     enum outcome outcome = forward(a, a->rt->dlq_topic.text, err);
     bool is_too_large = outcome == OUTCOME_PERMANENT && strcmp(err->code, "kafka.too_large") == 0;
     return is_too_large ? send_short_letter(a, err) : outcome;

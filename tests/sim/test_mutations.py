@@ -143,6 +143,9 @@ MUTATIONS = {
     "who finds no room in the line is forgotten":
         ("hang",
          "turn.c", "        leave(d, attempt_of_turn(out), wait_us);\n", "        return;\n"),
+    "who is known to be behind is forgotten":
+        ("hang",
+         "turn.c", "    set_turn(a, a->trail.place, wait_us, now_us);\n", "    if (now_us > 0)\n        return true;\n"),
     "who leaves forgets those behind it":
         ("hang",
          "turn.c", "        leave(d, attempt_of_turn(item), wait_us);\n", "        continue;\n"),

@@ -34,7 +34,8 @@ static void test_nonsense_counts_as_absent(void)
         HEADER(JOB_HEADER_ATTEMPT, "many"),        HEADER(JOB_HEADER_REDRIVE_COUNT, "-3"),
         HEADER(JOB_HEADER_NOT_BEFORE, "soon"),     HEADER(JOB_HEADER_FIRST_OFFSET, "-1"),
         HEADER(JOB_HEADER_ERROR_CODE, "\xff\xfe"), HEADER(JOB_HEADER_ERROR_CLASS, ""),
-        HEADER(JOB_HEADER_FIRST_TOPIC, "a\0b"),    {JOB_HEADER_TRACEPARENT, {NULL, 0}},
+        HEADER(JOB_HEADER_FIRST_TOPIC, "a\0b"),    HEADER(JOB_HEADER_PLACE, "0"),
+        {JOB_HEADER_TRACEPARENT, {NULL, 0}},
     };
     struct arena arena ARENA_AUTO;
     arena_init(&arena, 1 << 20);
@@ -43,6 +44,7 @@ static void test_nonsense_counts_as_absent(void)
     CHECK_INT(trail.redrive_count, 0);
     CHECK_INT(trail.not_before_us, 0);
     CHECK_INT(trail.first_offset, 0);
+    CHECK_INT(trail.place, 0);
     CHECK(trail.error_code == NULL && trail.error_class == NULL && trail.first_topic == NULL);
 }
 
@@ -72,6 +74,7 @@ static void test_round_trip_overwrites(void)
                               .error_message = "no \xc3\xa9",
                               .redrive_count = 1,
                               .wait_fence = INT64_C(1) << 41,
+                              .place = INT64_C(1) << 42,
                               .traceparent = TRACE};
     struct arena arena ARENA_AUTO;
     arena_init(&arena, 1 << 20);
@@ -79,7 +82,7 @@ static void test_round_trip_overwrites(void)
     struct job_headers headers;
     CHECK_OK(job_trail_write(&trail, old, sizeof old / sizeof old[0], &arena, &headers, &err),
              &err);
-    CHECK_INT(headers.count, 12);
+    CHECK_INT(headers.count, 13);
     CHECK_TEXT(headers.items[0].name, "tenant");
     struct job_trail back = read_trail(headers.items, headers.count, &arena);
     CHECK_INT(back.attempt, 3);
@@ -92,6 +95,7 @@ static void test_round_trip_overwrites(void)
     CHECK_TEXT(back.error_message, "no \xc3\xa9");
     CHECK_INT(back.redrive_count, 1);
     CHECK_INT(back.wait_fence, INT64_C(1) << 41);
+    CHECK_INT(back.place, INT64_C(1) << 42);
     CHECK_TEXT(back.traceparent, TRACE);
     /* Written again, nothing grows. */
     struct job_headers again;

@@ -129,17 +129,52 @@ static void who_matches_is_taken_out(void)
 static void who_waits_for_the_same_head_asks_ever_less_often(void)
 {
     begin(ITEMS);
-    CHECK_INT(line_wait_us(&line, 7, 1, 100 * S), LINE_AGAIN_US);
-    CHECK_INT(line_wait_us(&line, 7, 1, 101 * S), LINE_AGAIN_US);
-    CHECK_INT(line_wait_us(&line, 7, 1, 108 * S), 1 * S);
-    CHECK_INT(line_wait_us(&line, 7, 1, 164 * S), 8 * S);
-    CHECK_INT(line_wait_us(&line, 7, 1, 1000 * S), LINE_WAIT_US);
-    CHECK_INT(line_wait_us(&line, 8, 1, 1000 * S), LINE_AGAIN_US);
-    CHECK_INT(line_wait_us(&line, 7, 1, 1000 * S), LINE_WAIT_US);
-    CHECK_INT(line_wait_us(&line, 7, 2, 1000 * S), LINE_AGAIN_US);
-    CHECK_INT(line_wait_us(&line, 7, 2, 1008 * S), 1 * S);
-    CHECK_INT(line_wait_us(&line, 7 + LINE_HEADS, 2, 1008 * S), LINE_AGAIN_US);
-    CHECK_INT(line_wait_us(&line, 7, 2, 1008 * S), LINE_AGAIN_US); /* forgotten */
+    CHECK_INT(line_wait_us(&line, 7, 1, 0, 100 * S), LINE_AGAIN_US);
+    CHECK_INT(line_wait_us(&line, 7, 1, 0, 101 * S), LINE_AGAIN_US);
+    CHECK_INT(line_wait_us(&line, 7, 1, 0, 108 * S), 1 * S);
+    CHECK_INT(line_wait_us(&line, 7, 1, 0, 164 * S), 8 * S);
+    CHECK_INT(line_wait_us(&line, 7, 1, 0, 1000 * S), LINE_WAIT_US);
+    CHECK_INT(line_wait_us(&line, 8, 1, 0, 1000 * S), LINE_AGAIN_US);
+    CHECK_INT(line_wait_us(&line, 7, 1, 0, 1000 * S), LINE_WAIT_US);
+    CHECK_INT(line_wait_us(&line, 7, 2, 0, 1000 * S), LINE_AGAIN_US);
+    CHECK_INT(line_wait_us(&line, 7, 2, 0, 1008 * S), 1 * S);
+    CHECK_INT(line_wait_us(&line, 7 + LINE_HEADS, 2, 0, 1008 * S), LINE_AGAIN_US);
+    CHECK_INT(line_wait_us(&line, 7, 2, 0, 1008 * S), LINE_AGAIN_US); /* forgotten */
+}
+
+static void who_is_behind_the_head_needs_not_ask(void)
+{
+    begin(ITEMS);
+    CHECK_INT(line_behind_us(&line, 7, 5, 100 * S), 0);
+    (void)line_wait_us(&line, 7, 5, 0, 100 * S);
+    CHECK_INT(line_behind_us(&line, 7, 6, 100 * S), LINE_AGAIN_US);
+    CHECK_INT(line_behind_us(&line, 7, 6, 100 * S + LINE_AGAIN_US - 1), 1);
+    CHECK_INT(line_behind_us(&line, 7, 6, 100 * S + LINE_AGAIN_US), 0);
+    CHECK_INT(line_behind_us(&line, 7, 6, 200 * S), 0);
+    CHECK_INT(line_behind_us(&line, 7, 5, 100 * S), 0); /* the head itself */
+    CHECK_INT(line_behind_us(&line, 7, 4, 100 * S), 0);
+    CHECK_INT(line_behind_us(&line, 7 + LINE_HEADS, 6, 100 * S), 0);
+    CHECK_INT(line_wait_us(&line, 7, 5, 0, 180 * S), 10 * S);
+    CHECK_INT(line_behind_us(&line, 7, 6, 184 * S), 6 * S);
+    CHECK_INT(line_wait_us(&line, 7, 5, 60 * S, 200 * S), 60 * S); /* its next attempt */
+    CHECK_INT(line_behind_us(&line, 7, 6, 230 * S), 30 * S);
+}
+
+static void the_head_is_who_is_called(void)
+{
+    begin(ITEMS);
+    (void)line_wait_us(&line, 7, 5, 60 * S, 100 * S);
+    (void)add(0, 7, 8, 200 * S);
+    (void)add(1, 7, 9, 200 * S);
+    CHECK(line_call(&line, 6, 101 * S) == NULL);
+    CHECK_INT(line_behind_us(&line, 7, 6, 101 * S), 59 * S);
+    CHECK(line_call(&line, 7, 101 * S) == &items[0]);
+    CHECK_INT(line_behind_us(&line, 7, 6, 101 * S), 0);
+    CHECK_INT(line_behind_us(&line, 7, 9, 101 * S), LINE_AGAIN_US);
+    CHECK(line_call(&line, 7, 101 * S) == &items[1]);
+    CHECK_INT(line_behind_us(&line, 7, 10, 101 * S), LINE_AGAIN_US);
+    CHECK(line_call(&line, 7, 101 * S) == NULL);
+    CHECK_INT(line_behind_us(&line, 7, 10, 101 * S), 0);
 }
 
 static void those_that_go_come_again_one_after_the_other(void)
@@ -166,6 +201,8 @@ static CU_TestInfo tests[] = {
     {"who matches is taken out", who_matches_is_taken_out},
     {"who waits for the same head asks ever less often",
      who_waits_for_the_same_head_asks_ever_less_often},
+    {"who is behind the head needs not ask", who_is_behind_the_head_needs_not_ask},
+    {"the head is who is called", the_head_is_who_is_called},
     {"those that go come again one after the other", those_that_go_come_again_one_after_the_other},
     CU_TEST_INFO_NULL,
 };
