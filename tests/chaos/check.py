@@ -6,7 +6,7 @@ import struct
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from chaos.jobs import NO_LEDGER
+from chaos.jobs import NO_LEDGER, PART, make_part, part_of
 from harness.haul import TERMINAL, event_of
 
 DUPLICATE = "job.duplicate"
@@ -45,7 +45,7 @@ class Checker:
     def __init__(self, stage, jobs, cancelled, exits=()):
         """jobs: id -> Planned, all that were delivered to the broker; cancelled: id -> what the hub answered."""
         self.stage = stage
-        self.jobs = jobs
+        self.jobs = dict(jobs)
         self.cancelled = cancelled
         self.exits = exits
         self.violations = []
@@ -68,6 +68,9 @@ class Checker:
         self.applied = defaultdict(list)
         for job_id, *row in query("SELECT job_id, number, at, attempt, fence FROM applied ORDER BY number"):
             self.applied[job_id].append(row)
+        self.joined = dict(query("SELECT job_id, parts FROM applied WHERE parts IS NOT NULL"))
+        self.families = {row[0] for row in query("SELECT parent_id FROM haul.families")}
+        self.jobs |= {job_id: make_part(job_id) for job_id in self.ledger if part_of(job_id)[0] in self.jobs}
         self.targets = dict(query("SELECT job_id, applied FROM targets"))
         self.ends = defaultdict(Counter)  # job -> (redrive, state, event id) -> how often
         self.states = Counter()
@@ -86,8 +89,8 @@ class Checker:
     def check(self):
         self.read()
         for rule in (self.check_ends, self.check_times, self.check_duplicates, self.check_effects, self.check_told,
-                     self.check_letters, self.check_fences, self.check_order, self.check_commits, self.check_lag,
-                     self.check_exits):
+                     self.check_letters, self.check_fences, self.check_order, self.check_places, self.check_parts,
+                     self.check_commits, self.check_lag, self.check_exits):
             rule()
         return self.violations
 
@@ -107,7 +110,7 @@ class Checker:
             if state not in TERMINAL:
                 self.violate("unfinished", job_id, f"a {job.what} is {state}")
             elif state == "cancelled":
-                if job_id not in self.cancelled and code != DUPLICATE:
+                if job_id not in self.cancelled and code != DUPLICATE and job.what != PART:
                     self.violate("wrong end", job_id, f"a {job.what} was cancelled, and nobody asked")
             elif state not in job.ends and code != "job.poison":
                 self.violate("wrong end", job_id, f"a {job.what} is {state} ({code}), not {'/'.join(job.ends)}")
@@ -213,6 +216,25 @@ class Checker:
                 if ended and begun and begun[0][0] < ended and self.starts.get(before.job_id):
                     self.violate("order", after.job_id, f"started at {begun[0][0].time()}, and {before.job_id} of"
                                  f" {before.subject} ended at {ended.time()}")
+
+    def check_places(self):
+        """Who has ended is in nobody's way."""
+        for job_id, in self.stage.hub.query("SELECT job_id FROM haul.ledger WHERE finished_at IS NOT NULL AND place IS NOT NULL"):
+            self.violate("places", job_id, "it has ended, and has a place still")
+
+    def check_parts(self):
+        """What succeeded was put together from all its parts, of one time that they were handed out, each of them applied."""
+        for job_id, job in self.jobs.items():
+            if job.kind != "split" or self.ledger.get(job_id, (None,))[0] != "succeeded":
+                continue
+            there = [part_of(part_id) for part_id in self.joined.get(job_id) or ()]
+            wanted = [(job_id, there[0][1] if there else None, number) for number in range(job.data["parts"])]
+            missing = [part_id for part_id in self.joined.get(job_id) or () if not self.applied.get(part_id)]
+            self.counts["parts joined"] += len(there)
+            if sorted(there) != wanted or missing:
+                self.violate("parts", job_id, f"{job.data['parts']} were asked for, {there} joined, {missing} not applied")
+            if job_id in self.families:
+                self.violate("parts", job_id, "it has succeeded, and its parts are still waited for")
 
     def check_commits(self):
         """Every commit that the group ever made, from Kafka's own topic: none goes back."""

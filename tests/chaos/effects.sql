@@ -1,4 +1,4 @@
--- What the kinds `apply` and `chain` of tests/e2e/testkind write, and every change of the ledger, as the
+-- What the kinds `apply`, `chain`, `split` and `part` of tests/e2e/testkind write, and every change of the ledger, as the
 -- checker wants it: without a constraint that would hide a fault.
 
 -- A target's own checkpoint: the newest fence that took it, and how often it was written.
@@ -7,7 +7,8 @@ CREATE TABLE starts (at timestamptz NOT NULL DEFAULT clock_timestamp(), job_id t
                      attempt integer NOT NULL, fence bigint NOT NULL, pid integer NOT NULL);
 CREATE INDEX ON starts (job_id);
 CREATE TABLE applied (number bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT clock_timestamp(),
-                      job_id text NOT NULL, subject text, attempt integer NOT NULL, fence bigint NOT NULL);
+                      job_id text NOT NULL, subject text, attempt integer NOT NULL, fence bigint NOT NULL,
+                      parts json); -- of a split: what it put together
 GRANT SELECT, INSERT, UPDATE ON targets, starts, applied TO haul_worker;
 
 CREATE TABLE history (number bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -122,6 +122,20 @@ def keyless(rng, job):
     job.is_keyless = True
 
 
+def split(rng, job):
+    """Its work is handed out to parts."""
+    fails = rng.choice((0, 0, 0, 1, 2))
+    part = {"sleep_ms": rng.choice((0, 0, 5, 50, 500)), "fail": "retry", "fail_attempts": fails}
+    job.kind = "split"
+    job.data.update(parts=rng.randrange(1, 9), part=part, max_attempts=fails + 1)
+
+
+def broken_split(rng, job):
+    split(rng, job)
+    job.data["part"].update(fail="permanent", fail_starts=1000000)
+    job.ends = DEAD
+
+
 def idle(_, job):
     job.kind = "idle"
 
@@ -131,8 +145,21 @@ def garbage(rng, job):
 
 
 WHATS = {quick: 55, chain: 22, long: 2, deaf: 1, retry: 5, chain_retry: 4, throttled: 3, permanent: 2, exhausted: 1,
-         crash: 0.08, poison: 0.015, deadline: 1, idle: 5, garbage: 0.5, later: 2, dedupe: 3, keyless: 3}
+         crash: 0.08, poison: 0.015, deadline: 1, idle: 5, garbage: 0.5, later: 2, dedupe: 3, keyless: 3,
+         split: 3, broken_split: 0.5}
 NO_LEDGER = {"idle", "garbage"}
+PART = "part"  # the kind of the jobs that a split makes, which nobody sends
+
+
+def part_of(job_id):
+    """(the split, the time that it was handed out, the part's number) of a part."""
+    split_id, time_of, number = job_id.rsplit(".", 2) if job_id.count(".") >= 2 else (None, None, None)
+    return split_id, time_of, number and int(number)
+
+
+def make_part(job_id):
+    """It may be called off with what it is a part of, or because nobody waits for it any more."""
+    return Planned(job_id, PART, PART, {}, DONE | DEAD | {"cancelled"})
 
 
 BURST_WORKSPACE = "w1"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chaos.check import Checker, headers_of
 from chaos.faults import plan
 from chaos.harm import Harm
-from chaos.jobs import BURST_WEIGHTS, NO_LEDGER, Generator
+from chaos.jobs import BURST_WEIGHTS, NO_LEDGER, PART, Generator
 from chaos.stage import Stage
 from harness.haul import TERMINAL
 
@@ -177,7 +177,8 @@ class Run:
 
     def left(self):
         """(jobs that have not ended, records that are not committed)"""
-        [(ended,)] = self.stage.hub.query("SELECT count(*) FROM haul.ledger WHERE state IN %s", tuple(TERMINAL))
+        [(ended,)] = self.stage.hub.query("SELECT count(*) FROM haul.ledger WHERE state IN %s AND kind <> %s",
+                                          tuple(TERMINAL), PART)
         with_ledger = sum(job.what not in NO_LEDGER for job in self.delivered.values())
         return max(with_ledger - ended, 0), self.stage.lag()
 

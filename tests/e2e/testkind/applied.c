@@ -59,8 +59,8 @@ static enum outcome fenced(struct err *err)
 }
 
 /* Tells of this start, and makes its fence the target's if it is the newest. */
-static enum outcome take(struct job_context *job, int64_t *ret_starts, bool *ret_is_applied,
-                         struct err *err)
+enum outcome applied_take(struct job_context *job, int64_t *ret_starts, bool *ret_is_applied,
+                          struct err *err)
 {
     static const char sql[] =
         "WITH told AS (INSERT INTO starts (job_id, subject, attempt, fence, pid)"
@@ -109,7 +109,7 @@ static enum outcome fail(const struct applied *applied, struct err *err)
     return OUTCOME_OK;
 }
 
-static enum outcome apply(struct job_context *job, struct err *err)
+enum outcome applied_apply(struct job_context *job, const char *parts, struct err *err)
 {
     PGSQL_TX_AUTO struct pgsql_tx tx = {0};
     int64_t taken = 0;
@@ -119,11 +119,12 @@ static enum outcome apply(struct job_context *job, struct err *err)
                   PGSQL_PARAMS(job->job_id, PGSQL_INT(job->fence)), &taken, err));
     if (taken != 1)
         return fenced(err);
-    TRY(pgsql_run(
-        job->hub->db,
-        "INSERT INTO applied (job_id, subject, attempt, fence) VALUES ($1, $2, $3, $4)",
-        PGSQL_PARAMS(job->job_id, job->subject, PGSQL_INT(job->attempt), PGSQL_INT(job->fence)),
-        NULL, err));
+    TRY(pgsql_run(job->hub->db,
+                  "INSERT INTO applied (job_id, subject, attempt, fence, parts)"
+                  " VALUES ($1, $2, $3, $4, $5)",
+                  PGSQL_PARAMS(job->job_id, job->subject, PGSQL_INT(job->attempt),
+                               PGSQL_INT(job->fence), parts),
+                  NULL, err));
     return pgsql_commit(&tx, err);
 }
 
@@ -132,7 +133,7 @@ enum outcome applied_run(struct job_context *job, const void *payload_struct, st
     const struct applied *applied = payload_struct;
     int64_t starts = 0;
     bool is_applied = false;
-    TRY(take(job, &starts, &is_applied, err));
+    TRY(applied_take(job, &starts, &is_applied, err));
     bool crashes = starts <= applied->crash_starts;
     if (crashes && !applied->crash_late)
         _Exit(CRASH_STATUS);
@@ -141,7 +142,7 @@ enum outcome applied_run(struct job_context *job, const void *payload_struct, st
     if (job->attempt <= applied->fail_attempts || starts <= applied->fail_starts)
         TRY(fail(applied, err));
     if (!is_applied)
-        TRY(apply(job, err));
+        TRY(applied_apply(job, NULL, err));
     if (crashes)
         _Exit(CRASH_STATUS);
     return job_set_result(job, slice_of("{\"applied\":1}"), err);

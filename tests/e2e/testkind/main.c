@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include "depend.h"
 #include "rated.h"
-#include "run/worker.h"
+#include "run/fan_out.h"
+#include "split.h"
 
 #include <stdlib.h>
 
@@ -168,6 +169,15 @@ static const struct job_kind kinds[] = {
      .payload = &applied_payload,
      .ordered = true,
      .run = applied_run},
+    {.name = "split",
+     .doc = "Has parts do it, and puts them together.",
+     .payload = &split_payload,
+     .run = split_run},
+    {.name = "part",
+     .doc = "A part of it.",
+     .payload = &job_child_table,
+     .run = part_run,
+     .dependencies = job_child_dependencies},
 };
 
 int main(int argc, char **argv)
