@@ -16,25 +16,26 @@ void turn_init(struct dispatcher *d)
     line_init(&d->line, (size_t)num_min_i64(d->rt->conf->buffered_jobs_max / PART, MOST));
 }
 
-/* By a retry topic. What waits for long comes by its own time. */
-static void leave(struct dispatcher *d, struct attempt *a, int64_t wait_us)
+/* By a retry topic, with its place or without (0). What waits for long comes by its own time. */
+static void leave(struct dispatcher *d, struct attempt *a, int64_t place, int64_t wait_us)
 {
     int64_t now_us = clock_monotonic_us();
     if (wait_us <= LINE_WAIT_US)
         wait_us = num_max_i64(wait_us, line_return_us(&d->line, now_us) - now_us);
-    a->trail.place = a->turn.place;
+    a->trail.place = place;
     settle_plan_later(a, fleet_clock_us(&d->rt->clock) + wait_us);
     queue_push(&d->rt->settling, &a->node);
 }
 
-/* Those behind it would be told the same. */
+/* Those behind it would be told the same. Who has waited here without a question asks the next
+ * time. */
 static void leave_with_those_behind(struct dispatcher *d, struct attempt *a, int64_t wait_us)
 {
     const struct line_item turn = a->turn;
     struct line_item *item;
-    leave(d, a, wait_us);
+    leave(d, a, a->claimed.place, wait_us);
     while ((item = line_take_behind(&d->line, turn.order_key, turn.place)) != NULL)
-        leave(d, attempt_of_turn(item), wait_us);
+        leave(d, attempt_of_turn(item), attempt_of_turn(item)->claimed.place, wait_us);
 }
 
 /* Or the last of its subject, which may be itself, when there is no room. */
@@ -44,7 +45,7 @@ static void stay(struct dispatcher *d, struct attempt *a, int64_t wait_us)
     if (out != &a->turn && a->item.place == FAIR_IN_FLIGHT)
         fair_end(&d->fair, &a->item);
     if (out != NULL)
-        leave(d, attempt_of_turn(out), wait_us);
+        leave(d, attempt_of_turn(out), out->place, wait_us);
 }
 
 static void set_turn(struct attempt *a, int64_t place, int64_t wait_us, int64_t now_us)
@@ -80,7 +81,7 @@ bool turn_takes(struct dispatcher *d, struct attempt *a)
         return false;
     set_turn(a, a->trail.place, wait_us, now_us);
     if (wait_us > LINE_WAIT_US)
-        leave(d, a, wait_us);
+        leave(d, a, a->trail.place, wait_us);
     else
         stay(d, a, wait_us);
     return true;

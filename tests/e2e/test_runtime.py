@@ -666,6 +666,20 @@ def test_many_that_come_in_any_order_find_theirs(bare_haul, partitions, workers,
     assert behind < 3 * subjects * each, "each asked some few times, however many there are"
 
 
+def test_a_place_that_is_wrong_holds_nobody_for_long(runtime):
+    """The first of a subject says of itself that it is its last: it waits behind the others, and they for it."""
+    first, second = f"{runtime.haul.prefix}first", f"{runtime.haul.prefix}second"
+    place_many(runtime, first, second, subject="s", workspace="w1")
+    worker = runtime.start()
+    runtime.send(job_id=second, members={"subject": "s"}, workspace_id="w1")
+    wait_for(lambda: worker.metric("haul_jobs_in_line") == 1, "the second to wait")
+    job = make_job("effect", {"workspace_id": "w1"}, first, subject="s")
+    runtime.haul.send_raw(json.dumps(job), key="s", worker=WORKER, headers={"haul-place": str(10**18)})
+    for job in (first, second):
+        runtime.haul.wait_event(job, "succeeded", timeout_s=60)
+    assert done_in_order(runtime, first, second) == [first, second]
+
+
 def test_the_next_of_a_subject_goes_on_when_the_first_is_given_up(runtime):
     first = runtime.send(members={"subject": "s"}, fail="permanent")
     second = runtime.send(members={"subject": "s"})

@@ -142,13 +142,13 @@ MUTATIONS = {
          "dispatch.c", "        dispatch_drop(d, attempt_of_turn(turn));\n", "        break;\n"),
     "who finds no room in the line is forgotten":
         ("hang",
-         "turn.c", "        leave(d, attempt_of_turn(out), wait_us);\n", "        return;\n"),
+         "turn.c", "        leave(d, attempt_of_turn(out), out->place, wait_us);\n", "        return;\n"),
     "who is known to be behind is forgotten":
         ("hang",
          "turn.c", "    set_turn(a, a->trail.place, wait_us, now_us);\n", "    if (now_us > 0)\n        return true;\n"),
     "who leaves forgets those behind it":
         ("hang",
-         "turn.c", "        leave(d, attempt_of_turn(item), wait_us);\n", "        continue;\n"),
+         "turn.c", "        leave(d, attempt_of_turn(item), attempt_of_turn(item)->claimed.place, wait_us);\n", "        continue;\n"),
     "behind another is taken for ours":
         ("fence",
          "claim.c", "    case LEDGER_BEHIND:\n", "    case LEDGER_BEHIND:\n        hand_on_to_run(d, a, to);\n        break;\n"
