@@ -11,9 +11,9 @@
 #define POLL_MS 50
 #define HELD_POLL_MS 5
 #define FULL_GRACE_US (300 * US_PER_MS) /* pausing drops what was prefetched: not for a moment */
-/* Through with, but for the reports of their events: what 30 ms of the fastest jobs leave. With
+/* Through with, but for the reports of their events: what 20 ms of the fastest jobs leave. With
  * what a worker buffers, three events each, it fits the producer's queue. */
-#define UNSETTLED_MAX 4096
+#define UNSETTLED_MAX 2560
 #define COMPANY_US US_PER_MS          /* with enough to do, for more than one to be done */
 #define STOP_GRACE_US (3 * US_PER_S)  /* for jobs to see that they should stop */
 #define ABORT_GRACE_US (2 * US_PER_S) /* for threads to leave their waits */
