@@ -663,7 +663,7 @@ def test_many_that_come_in_any_order_find_theirs(bare_haul, partitions, workers,
         assert done_in_order(runtime, *ids) == ids
     runtime.wait_committed()
     behind = sum(worker.metric("haul_jobs_behind_total") for worker in began)
-    assert behind < 3 * subjects * each, "each asked some few times, however many there are"
+    assert behind < 5 * subjects * each, "each asked some few times, however many there are"
 
 
 def test_a_place_that_is_wrong_holds_nobody_for_long(runtime):
